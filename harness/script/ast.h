@@ -1,0 +1,162 @@
+/*
+ * A parsed script. The grammar builds it, check.c verifies it against the tables (calls, symbols, header fields), the engine
+ * walks it. Everything in it lives in one arena and is freed with the script.
+ *
+ * The language is a superset of packetdrill's; docs/language.md describes it.
+ */
+#ifndef HARNESS_AST_H
+#define HARNESS_AST_H
+
+#include <plumbline/time.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../wire/packet.h"
+
+/* A stretch of the source, for messages: lines and columns count from 1; the end column is past the last character. */
+struct source_span {
+	const char *file;	/* NULL: the script itself; else an included file */
+	int line, column, end_line, end_column;
+};
+
+enum expr_kind {
+	EXPR_ELLIPSIS,		/* ... */
+	EXPR_INTEGER,
+	EXPR_FLOAT,
+	EXPR_STRING,		/* "bytes", escapes resolved; adjacent ones joined; open_ended: "bytes"... */
+	EXPR_WORD,		/* a symbol or a define's name, looked up when it is used */
+	EXPR_OR,		/* a | b */
+	EXPR_BINARY,		/* + - * / << >> & : Plumbline's arithmetic */
+	EXPR_LIST,		/* [a, b] */
+	EXPR_STRUCT,		/* {name=a, name(...)=b, c}: members in order; a name may be NULL */
+	EXPR_CALL,		/* htons(80), inet_addr("1.2.3.4"): word and operands */
+	EXPR_ASSIGN,		/* word=value as an argument (Plumbline's variables, packetdrill's `WORD = expr`) */
+};
+
+struct expr {
+	enum expr_kind kind;
+	struct source_span span;
+	int64_t integer;	/* INTEGER */
+	bool hexadecimal;	/* printed back as it was written */
+	double real;		/* FLOAT */
+	const char *word;	/* WORD, CALL, ASSIGN */
+	const char *bytes;	/* STRING */
+	size_t length;		/* STRING */
+	bool open_ended;	/* STRING */
+	char operator;		/* BINARY: '+', '-', '*', '/', '<', '>', '&' */
+	struct expr_member {
+		const char *name;	/* STRUCT; NULL elsewhere */
+		struct expr *argument;	/* name(argument)=value, NULL without the parentheses */
+		struct expr *value;
+	} *member;		/* OR, BINARY: two; LIST, CALL: elements; STRUCT: members; ASSIGN: one */
+	unsigned members;
+};
+
+enum event_time_kind {
+	TIME_RELATIVE,		/* +t */
+	TIME_ABSOLUTE,		/* t */
+	TIME_ANY,		/* * */
+	TIME_RELATIVE_RANGE,	/* +t~+u */
+	TIME_ABSOLUTE_RANGE,	/* t~u */
+};
+
+struct event_time {
+	enum event_time_kind kind;
+	pl_time at, until;	/* as written; until only in ranges */
+};
+
+enum event_kind {
+	EVENT_PACKET,		/* < or > */
+	EVENT_CALL,
+	EVENT_COMMAND,		/* `shell` */
+	EVENT_CODE,		/* %{ python }% */
+	EVENT_NOTHING,		/* expect nothing for t */
+};
+
+struct call_spec {
+	const char *name;
+	struct source_span name_span;
+	struct expr **argument;
+	unsigned arguments;
+	struct expr *result;		/* EXPR_ELLIPSIS: any */
+	const char *errno_name;		/* NULL: none given */
+	const char *note;		/* "(Connection refused)", without the parentheses; NULL: none */
+	bool blocking;			/* t...u */
+	pl_time end;			/* of a blocking call, in the terms of its time kind */
+};
+
+struct packet_spec {
+	bool inbound;			/* '<' */
+	const char *link;		/* NULL: the script's first link */
+	struct packet packet;		/* what is said of it; fields not said are absent */
+};
+
+struct event {
+	struct event *next;
+	enum event_kind kind;
+	struct source_span span;
+	struct event_time time;
+	union {
+		struct packet_spec *packet;
+		struct call_spec *call;
+		const char *text;		/* command or code */
+		pl_time quiet;			/* EVENT_NOTHING */
+	};
+};
+
+struct script_option {
+	const char *name, *value;	/* without the dashes; value NULL for a bare flag */
+	struct source_span span;
+};
+
+struct script {
+	const char *path;
+	const char *text;		/* the source, for messages */
+	size_t length;
+	struct script_option *option;
+	unsigned options;
+	const char *init_command, *cleanup_command;	/* NULL: none */
+	struct source_span init_span, cleanup_span;
+	struct event *events;
+	unsigned event_count;
+	struct arena *arena;
+};
+
+/* A message about a script, with its place. */
+struct diagnostic {
+	struct source_span span;
+	char *message;			/* what is wrong */
+	char *expected;			/* what could stand there, or NULL */
+};
+struct diagnostics {
+	struct diagnostic *item;
+	unsigned count;
+};
+
+/* -D NAME=VALUE */
+struct define {
+	const char *name, *value;
+};
+
+/*
+ * Parse `length` bytes of script text (they need not end in NUL). `path` is for messages and includes. NULL when it cannot be
+ * parsed: *diagnostics then says why. A script that parses may still have diagnostics from script_check.
+ */
+struct script *script_parse(const char *path, const char *text, size_t length, const struct define *defines, unsigned count,
+			    struct diagnostics *diagnostics);
+struct script *script_read(const char *path, const struct define *defines, unsigned count, struct diagnostics *diagnostics);
+/* Everything that can be known wrong without running: unknown calls, symbols, fields, impossible times. Number of errors. */
+unsigned script_check(const struct script *script, struct diagnostics *diagnostics);
+void script_free(struct script *script);
+void diagnostics_free(struct diagnostics *diagnostics);
+/* file:line:column: error: message, the source line, the stretch underlined, what was expected. */
+void diagnostics_print(const struct diagnostics *diagnostics, const struct script *script, const char *path, const char *text,
+		       size_t length, bool colour, void *stream);
+
+/* The value of a symbol (SOCK_STREAM, EPOLLIN, ECONNREFUSED, ...): one table, also used to print values back. */
+bool symbol_value(const char *word, int64_t *value);
+/* Name of a value within a family ("errno", "SO_", "MSG_", ...), or NULL. */
+const char *symbol_name(const char *family, int64_t value);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * Links, addresses, routes: what `ip link`, `ip address` and `ip route` set on a Linux host.
+ * Addresses are struct in_addr in network order, as everywhere in the sockets API; lengths and MTUs count bytes.
+ */
+#ifndef PLUMBLINE_LINK_H
+#define PLUMBLINE_LINK_H
+
+#include <netinet/in.h>
+#include <plumbline/stack.h>
+
+enum pl_link_kind { PL_LINK_LOOPBACK, PL_LINK_TUN, PL_LINK_ETHERNET };
+
+/*
+ * A packet as it leaves. A TCP packet may leave as one large segment, as Linux shows it to a capture: gso_size is then the
+ * payload of each of its gso_segs packets on the wire, and its IP total length and checksums are those of the large one.
+ */
+struct pl_frame {
+	const uint8_t *bytes;	/* from the IP header on a tun link, from the Ethernet header on an Ethernet link */
+	size_t length;
+	pl_time time;
+	int ifindex;
+	unsigned gso_size, gso_segs;	/* 0 when the packet is not a large segment */
+};
+
+struct pl_link_config {
+	const char *name;	/* at most 15 characters, IFNAMSIZ */
+	enum pl_link_kind kind;
+	unsigned mtu;		/* 0: 1500, or 65536 on a loopback link */
+	unsigned txqueuelen;	/* 0: the kernel's default for the kind */
+	uint8_t hwaddr[6];	/* Ethernet only */
+	bool no_gso;		/* as `ethtool -K DEV tso off gso off` */
+	void (*output)(void *context, const struct pl_frame *frame);	/* must copy what it keeps */
+	void *context;
+};
+
+/* The new link's index, or -EEXIST, -EINVAL, -ENOMEM. It is down and has no address. */
+int pl_link_add(struct pl_stack *stack, const struct pl_link_config *config);
+int pl_link_delete(struct pl_stack *stack, int ifindex);
+int pl_link_find(struct pl_stack *stack, const char *name);	/* index or -ENODEV */
+int pl_link_set_up(struct pl_stack *stack, int ifindex, bool up);
+int pl_link_set_mtu(struct pl_stack *stack, int ifindex, unsigned mtu);
+int pl_link_set_gso(struct pl_stack *stack, int ifindex, bool on);
+
+/* The queue in front of the link: packets beyond `limit` are dropped (`tc qdisc replace dev DEV root pfifo limit N`). */
+int pl_link_set_queue_limit(struct pl_stack *stack, int ifindex, unsigned limit);
+
+/* A packet arrives now. Malformed ones are counted and dropped as Linux does; -ENODEV and -ENETDOWN are for the caller. */
+int pl_link_input(struct pl_stack *stack, int ifindex, const void *bytes, size_t length);
+
+/* As pl_link_input, for a TCP packet that arrives as one large segment (GRO): gso_size as in struct pl_frame. */
+int pl_link_input_gso(struct pl_stack *stack, int ifindex, const void *bytes, size_t length, unsigned gso_size);
+
+/* `ip address add ADDR/PREFIX dev LINK`: with the local, prefix and broadcast routes that the kernel makes of it. */
+struct pl_address {
+	struct in_addr local, broadcast, peer;	/* broadcast or peer 0: as ifconfig and the kernel derive it */
+	unsigned prefix_length, scope;		/* RT_SCOPE_* */
+};
+int pl_address_add(struct pl_stack *stack, int ifindex, const struct pl_address *address);
+int pl_address_delete(struct pl_stack *stack, int ifindex, struct in_addr local, unsigned prefix_length);
+
+/* `ip route add|replace`. Zero means "not given", as in the command. */
+struct pl_route {
+	struct in_addr destination, gateway, preferred_source;
+	unsigned prefix_length, table, priority;
+	uint8_t type, scope, tos, protocol;	/* RTN_*, RT_SCOPE_*, RTPROT_* */
+	int ifindex;
+	uint32_t metric[18];			/* by RTAX_*; metric[RTAX_LOCK] is the mask of locked ones */
+};
+int pl_route_add(struct pl_stack *stack, const struct pl_route *route, bool replace);
+int pl_route_delete(struct pl_stack *stack, const struct pl_route *route);
+
+/* `ip tcp_metrics flush all`. */
+void pl_tcp_metrics_flush(struct pl_stack *stack);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The tunables, by path: "net/ipv4/tcp_sack", "net/ipv4/conf/tun0/rp_filter", "net/core/somaxconn". A dotted name
+ * ("net.ipv4.tcp_sack") is the same file, with sysctl(8)'s rule for swapping '.' and '/'.
+ * Reads and writes are those of procfs files: the same text, the same errors, the same partial effects.
+ */
+#ifndef PLUMBLINE_SYSCTL_H
+#define PLUMBLINE_SYSCTL_H
+
+#include <plumbline/stack.h>
+#include <sys/types.h>
+
+/* Text of the whole file into buffer: its length (not more than size is written), or -ENOENT, -EACCES. */
+ssize_t pl_sysctl_read(struct pl_stack *stack, const char *path, char *buffer, size_t size);
+
+/* One write(2) at offset 0: bytes taken, or the kernel handler's -errno. */
+ssize_t pl_sysctl_write(struct pl_stack *stack, const char *path, const char *text, size_t length);
+
+/* What a directory walk sees. A visitor returning non-zero stops the walk, which then returns that value. */
+struct pl_sysctl_file {
+	const char *path;	/* below /proc/sys, valid during the visit */
+	unsigned mode;		/* permission bits */
+	bool folder;
+};
+int pl_sysctl_walk(struct pl_stack *stack, int (*visit)(void *context, const struct pl_sysctl_file *file), void *context);
+
+/* Count of link and namespace changes that alter the tree: a mounted view drops its caches when it moves. */
+uint64_t pl_sysctl_generation(const struct pl_stack *stack);
+
+#endif

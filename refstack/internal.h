@@ -1,0 +1,76 @@
+/* The instance. One struct holds a host; nothing here is reachable but through it. */
+#ifndef REFSTACK_INTERNAL_H
+#define REFSTACK_INTERNAL_H
+
+#include <errno.h>
+#include <plumbline/call.h>
+#include <plumbline/inspect.h>
+#include <plumbline/link.h>
+#include <plumbline/stack.h>
+#include <plumbline/sysctl.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "counters.h"
+#include "pktbuf.h"
+#include "random.h"
+#include "sysctl/sysctl.h"
+#include "timer.h"
+
+struct link;
+struct sock;
+struct tcp_host;
+struct udp_host;
+struct raw_host;
+struct ip_host;
+struct icmp_host;
+struct fib;
+struct descriptor_table;
+
+struct pl_stack {
+	pl_time now;
+	int64_t wall_clock;		/* CLOCK_REALTIME at instant 0, nanoseconds */
+	struct pl_machine machine;	/* strings owned */
+	struct timer_heap timers;
+	struct prng prng;
+	struct sysctls sysctl;
+	uint64_t counter[CNT_COUNT];
+	uint64_t icmp_in_type[256], icmp_out_type[256];
+	pthread_mutex_t lock;
+
+	/* Each part of the stack keeps its own state behind its own pointer, made by its _host_new and freed by _host_free. */
+	struct link *links;		/* by ifindex, ascending */
+	int next_ifindex;
+	uint64_t tree_generation;
+	struct fib *fib;		/* ip/route.c */
+	struct ip_host *ip;		/* ip/: fragments, ids, path MTU exceptions */
+	struct icmp_host *icmp;		/* ip/icmp.c: rate limits */
+	struct descriptor_table *descriptors;	/* socket/ */
+	struct tcp_host *tcp;		/* tcp/ */
+	struct udp_host *udp;		/* udp/, with UDP-Lite */
+	struct raw_host *raw;		/* raw/ and ping/ */
+
+	struct pl_call *ready_first, **ready_last;	/* calls woken, looked at again by stack_settle */
+	bool settling;
+	struct pl_usage usage;
+
+	uint64_t capabilities;
+	uint32_t uid, gid;
+};
+
+static inline bool capable(const struct pl_stack *stack, int capability)
+{
+	return stack->capabilities >> capability & 1;
+}
+static inline int64_t stack_wall_clock(const struct pl_stack *stack)
+{
+	return stack->wall_clock + stack->now;
+}
+
+/*
+ * Look again at every call that something woke, in the order of waking. Every way into the stack (a call, a packet, a timer)
+ * ends with it, as woken processes run after the softirq on Linux.
+ */
+void stack_settle(struct pl_stack *stack);
+
+#endif

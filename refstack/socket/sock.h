@@ -1,0 +1,175 @@
+/*
+ * Sockets: what is common to all of them, and the seam to the protocols.
+ *
+ * A call enters by pl_call_submit; its row's handler finds the socket and asks the protocol's operation. An operation either
+ * gives the result or registers what it waits for and returns CALL_WAITS; when that happens the handler is run again from the
+ * top, so a handler keeps in call->progress what it has already done. Nothing blocks a thread.
+ */
+#ifndef REFSTACK_SOCK_H
+#define REFSTACK_SOCK_H
+
+#include <limits.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "../internal.h"
+
+#define CALL_WAITS INT64_MIN
+
+enum sock_flag {		/* bits of sock.flag, the kernel's SOCK_* flags and SO_* switches */
+	SF_DEAD, SF_DONE, SF_URGINLINE, SF_KEEPOPEN, SF_LINGER, SF_BROADCAST, SF_TIMESTAMP, SF_DBG, SF_RCVTSTAMP,
+	SF_RCVTSTAMPNS, SF_LOCALROUTE, SF_ZEROCOPY, SF_TXTIME, SF_RXQ_OVFL, SF_NOFCS, SF_LOCK_FILTER, SF_SELECT_ERR_QUEUE,
+	SF_NO_CHECK_TX, SF_TIMESTAMP_NEW, SF_PASSSEC, SF_TRANSPARENT, SF_FREEBIND, SF_HDRINCL, SF_NODEFRAG, SF_MC_LOOP,
+	SF_MC_ALL, SF_RECVERR, SF_RECVERR_RFC4884, SF_BIND_ADDRESS_NO_PORT, SF_DEFER_CONNECT, SF_RTALERT, SF_RCV_INQ,
+	SF_CORK, SF_CMSG_PKTINFO, SF_CMSG_TTL, SF_CMSG_TOS, SF_CMSG_RECVOPTS, SF_CMSG_RETOPTS, SF_CMSG_PASSSEC,
+	SF_CMSG_ORIGDSTADDR, SF_CMSG_CHECKSUM, SF_CMSG_RECVFRAGSIZE, SF_COUNT
+};
+_Static_assert(SF_COUNT <= 64, "sock.flag is 64 bits");
+
+struct sock;
+
+/* An IPv4 options area as the stack sends it: at most 40 bytes, a multiple of four, with the first hop of a source route. */
+struct ip_options {
+	uint8_t length;
+	uint8_t bytes[40];
+	struct in_addr first_hop;	/* 0: no source route */
+	bool strict;
+};
+
+/* One protocol's operations: a table row each in tcp/, udp/, raw/, ping/. NULL: the call gives -EOPNOTSUPP. */
+struct proto {
+	const char *name;		/* as in /proc/net/protocols */
+	int type;			/* SOCK_STREAM, ... */
+	int protocol;			/* IPPROTO_*; 0 with IPPROTO_RAW sockets: any */
+	size_t size;			/* of its socket structure, which starts with struct sock */
+	int (*init)(struct sock *sk);	/* after the common part; 0 or -errno */
+	void (*close)(struct sock *sk);	/* last descriptor gone; frees by sock_release now or later (lingering states) */
+	void (*destroy)(struct sock *sk);	/* free what init and use have allocated; no packets are sent */
+	int64_t (*bind)(struct sock *sk, const struct sockaddr *address, socklen_t length);
+	int64_t (*connect)(struct sock *sk, struct pl_call *call, const struct sockaddr *address, socklen_t length, int flags);
+	int64_t (*listen)(struct sock *sk, int backlog);
+	int64_t (*accept)(struct sock *sk, struct pl_call *call, int flags, struct sock **child);
+	int64_t (*shutdown)(struct sock *sk, int how);
+	int64_t (*getname)(struct sock *sk, struct sockaddr_in *address, bool peer);
+	int64_t (*sendmsg)(struct sock *sk, struct pl_call *call, const struct msghdr *msg, int flags);
+	int64_t (*recvmsg)(struct sock *sk, struct pl_call *call, struct msghdr *msg, int flags);
+	int64_t (*setsockopt)(struct sock *sk, int level, int name, const void *value, socklen_t length);
+	int64_t (*getsockopt)(struct sock *sk, int level, int name, void *value, socklen_t *length);
+	int64_t (*ioctl)(struct sock *sk, unsigned long request, void *argument);
+	uint32_t (*poll)(struct sock *sk);	/* EPOLLIN | ..., level-triggered truth */
+	int64_t (*splice_read)(struct sock *sk, struct pl_call *call, struct pktbuf_queue *pipe, size_t length, int flags);
+};
+
+struct sock {
+	struct pl_stack *stack;
+	const struct proto *proto;
+	struct sock *hash_next;		/* in its protocol's tables */
+	struct sock *all_next, **all_prev;	/* every socket of the stack */
+	unsigned references;
+	bool has_descriptor;
+	uint8_t state;			/* TCP_* as in netinet/tcp.h; datagram sockets use TCP_CLOSE and TCP_ESTABLISHED */
+	uint8_t shutdown;		/* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
+	uint8_t reuse, reuseport;	/* sk_reuse is small integer: 2 is forced */
+	uint64_t flag;			/* 1 << SF_* */
+	int type, protocol;
+	int error, error_soft;		/* sk_err, sk_err_soft: positive errno */
+
+	/* Addresses in network order, ports in host order; the kernel's inet_sock names in the comments. */
+	struct in_addr local;		/* inet_rcv_saddr: what it is bound to */
+	struct in_addr source;		/* inet_saddr: what it sends from */
+	struct in_addr remote;		/* inet_daddr */
+	uint16_t port, remote_port;	/* inet_num, inet_dport */
+	int bound_link;			/* SO_BINDTODEVICE, ifindex or 0 */
+	bool bound_address, bound_port;	/* SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK */
+
+	int receive_buffer, send_buffer;	/* sk_rcvbuf, sk_sndbuf: doubled as Linux keeps them */
+	bool receive_buffer_locked, send_buffer_locked;
+	uint32_t receive_allocated;	/* sk_rmem_alloc */
+	uint32_t write_allocated;	/* sk_wmem_alloc, without the initial 1 */
+	uint32_t write_queued;		/* sk_wmem_queued */
+	int32_t forward_allocated;	/* sk_forward_alloc */
+	int receive_low_water;		/* SO_RCVLOWAT */
+	pl_time receive_timeout, send_timeout;	/* SO_RCVTIMEO, SO_SNDTIMEO; PL_TIME_NEVER: none */
+	int linger_seconds;
+	uint32_t mark, priority;
+	uint64_t max_pacing_rate, pacing_rate;
+	uint32_t timestamping;		/* SOF_TIMESTAMPING_* */
+	uint32_t timestamp_key;		/* sk_tskey */
+	uint32_t zerocopy_key;		/* sk_zckey */
+	uint32_t drops;			/* sk_drops */
+	int64_t stamp;			/* sk_stamp: wall clock of the last packet, or -1 */
+	uint32_t uid;
+	uint32_t cookie;
+
+	struct pktbuf_queue receive_queue;
+	struct pktbuf_queue error_queue;
+	struct pl_wait *waiters;	/* calls and epoll sets interested in this socket */
+
+	uint8_t tos, min_ttl, pmtudisc, unicast_ttl_set;
+	int16_t unicast_ttl;		/* -1: the tunable's default */
+	uint8_t multicast_ttl;
+	int multicast_link, unicast_link;	/* IP_MULTICAST_IF, IP_UNICAST_IF */
+	struct in_addr multicast_source;
+	struct ip_memberships *memberships;
+	uint32_t port_range_low, port_range_high;	/* IP_LOCAL_PORT_RANGE, 0: the tunable's */
+	struct ip_options *options;	/* IP_OPTIONS to send, or NULL */
+	struct route *route;		/* cached, checked by its generation */
+};
+
+static inline bool sock_flag(const struct sock *sk, enum sock_flag flag)
+{
+	return sk->flag >> flag & 1;
+}
+static inline void sock_flag_set(struct sock *sk, enum sock_flag flag, bool on)
+{
+	sk->flag = on ? sk->flag | UINT64_C(1) << flag : sk->flag & ~(UINT64_C(1) << flag);
+}
+
+/* --- made and freed ------------------------------------------------------------------------------------------------ */
+struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int type, int protocol);	/* NULL: no memory */
+void sock_hold(struct sock *sk);
+void sock_put(struct sock *sk);		/* the last reference destroys it */
+int socket_install(struct pl_stack *stack, struct sock *sk, int flags);	/* descriptor or -EMFILE; SOCK_NONBLOCK in flags */
+/* The rows a protocol registers, in refstack/socket/protocols.c: tcp_proto, udp_proto, udplite_proto, raw_proto, ping_proto. */
+extern const struct proto tcp_proto, udp_proto, udplite_proto, raw_proto, ping_proto;
+
+/* --- waiting --------------------------------------------------------------------------------------------------------- */
+/*
+ * Let `call` wait until sock_wake(sk) reports one of `events` (EPOLL*), or until `timeout` has passed since it was first
+ * submitted. Returns CALL_WAITS, or -EAGAIN when the timeout is 0 or has passed, or -EINTR when the call was cancelled.
+ * Handlers: `return sock_wait(sk, call, EPOLLIN, timeout)`.
+ */
+int64_t sock_wait(struct sock *sk, struct pl_call *call, uint32_t events, pl_time timeout);
+/* Something became true of sk: wake the calls and epoll sets that asked for it. Edge-triggered sets see every wake. */
+void sock_wake(struct sock *sk, uint32_t events);
+/* 0 for O_NONBLOCK or MSG_DONTWAIT, else SO_RCVTIMEO or SO_SNDTIMEO. */
+pl_time sock_receive_timeout(const struct sock *sk, const struct pl_call *call, int flags);
+pl_time sock_send_timeout(const struct sock *sk, const struct pl_call *call, int flags);
+
+/* --- memory ---------------------------------------------------------------------------------------------------------- */
+void sock_charge_receive(struct sock *sk, struct pktbuf *packet);	/* sk_rmem_alloc += truesize; pktbuf_free gives back */
+int sock_error_take(struct sock *sk);	/* -sk_err, cleared; 0 when none */
+
+/* --- helpers shared by the protocols -------------------------------------------------------------------------------------- */
+size_t msg_length(const struct msghdr *msg);	/* sum of iov_len */
+size_t msg_copy_in(const struct msghdr *msg, size_t offset, void *to, size_t length);		/* bytes copied */
+size_t msg_copy_out(struct msghdr *msg, size_t offset, const void *from, size_t length);	/* bytes copied */
+/* Append a control message (put_cmsg): sets MSG_CTRUNC in msg->msg_flags when it does not fit whole. */
+void msg_put_control(struct msghdr *msg, size_t *used, int level, int type, const void *data, size_t length);
+/* Control messages that belong to any received packet: SO_TIMESTAMP*, IP_PKTINFO, IP_TTL, ... as switched on. */
+void msg_put_received(struct sock *sk, struct msghdr *msg, size_t *used, const struct pktbuf *packet);
+int64_t sock_receive_error(struct sock *sk, struct msghdr *msg, int flags);	/* recvmsg with MSG_ERRQUEUE */
+/* Queue an error report; origin SO_EE_ORIGIN_*. `payload` is taken over (may be NULL). */
+struct sock_extended_err;
+void sock_queue_error(struct sock *sk, const struct sock_extended_err *error, const struct sockaddr_in *offender,
+		      struct pktbuf *payload, int64_t timestamp);
+
+/* SOL_SOCKET and IPPROTO_IP options common to the protocols; protocols call ip_* for levels they do not own. */
+int64_t sock_setsockopt(struct sock *sk, int name, const void *value, socklen_t length);
+int64_t sock_getsockopt(struct sock *sk, int name, void *value, socklen_t *length);
+int64_t ip_setsockopt(struct sock *sk, int name, const void *value, socklen_t length);
+int64_t ip_getsockopt(struct sock *sk, int name, void *value, socklen_t *length);
+/* Copy an option's value out as Linux does: min(*length, size) bytes, *length set to what was copied. */
+int64_t sockopt_copy_out(void *value, socklen_t *length, const void *from, size_t size);
+
+#endif
