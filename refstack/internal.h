@@ -50,7 +50,8 @@ struct pl_stack {
 	struct udp_host *udp;		/* udp/, with UDP-Lite */
 	struct raw_host *raw;		/* raw/ and ping/ */
 
-	struct pl_call *ready_first, **ready_last;	/* calls woken, looked at again by stack_settle */
+	struct pl_call *ready_first, *ready_last;	/* calls woken, looked at again by stack_settle; socket/wait.c */
+	const struct pl_host_files *files;	/* from the configuration, may be NULL */
 	bool settling;
 	struct pl_usage usage;
 
@@ -72,5 +73,19 @@ static inline int64_t stack_wall_clock(const struct pl_stack *stack)
  * ends with it, as woken processes run after the softirq on Linux.
  */
 void stack_settle(struct pl_stack *stack);
+
+/*
+ * Run every call that is ready, until none is (socket/wait.c). stack_settle calls it; calls made ready meanwhile, also by calls
+ * that a finished call's done() submits, are run by the same loop.
+ */
+void calls_run_ready(struct pl_stack *stack);
+
+/* Make and free the parts' own state. _new: 0 or -ENOMEM. Sockets go first when a stack is freed, the hosts after them. */
+int socket_host_new(struct pl_stack *stack);
+void socket_host_free(struct pl_stack *stack);	/* cancels waiting calls, then destroys every descriptor and socket, silently */
+int udp_host_new(struct pl_stack *stack);
+void udp_host_free(struct pl_stack *stack);
+int raw_host_new(struct pl_stack *stack);
+void raw_host_free(struct pl_stack *stack);
 
 #endif

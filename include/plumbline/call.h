@@ -117,16 +117,17 @@ struct pl_call {
 	void (*done)(struct pl_call *);	/* told once, when the call is finished; may be NULL */
 	void *owner;			/* the submitter's own */
 
-	/* The stack's, while the call waits: */
+	/* The stack's, set up by pl_call_submit: */
 	struct pl_stack *stack;
+	struct pl_file *file[2];	/* the open files behind its descriptors, held until it is finished */
+	struct pl_waiting *waiting;	/* what it waits for; NULL when it does not wait */
 	struct pl_call *ready_next;	/* in the list of calls to look at again */
-	struct pl_wait *waits;		/* what it waits for */
-	struct pl_timer *deadline;
+	pl_time since;			/* when the timeout now running began */
 	int64_t progress;		/* bytes, messages or events done before it had to wait */
 	bool ready, timed_out, cancelled;
 };
 
-/* Carry out *call: now, or later when it has to wait. In both cases call->done is called once. */
+/* Carry out *call (op, arg, done and owner are set): now, or later when it has to wait. call->done is called once. */
 void pl_call_submit(struct pl_stack *stack, struct pl_call *call);
 
 /* Interrupt a waiting call as a signal would: it finishes with -EINTR, or with what it had done so far. */

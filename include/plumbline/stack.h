@@ -28,10 +28,25 @@ struct pl_machine {
 };
 extern const struct pl_machine pl_machine_default;
 
+/*
+ * Plain files, for the calls that take them beside sockets (open, read, write, sendfile, splice). The stack itself opens no
+ * file: whoever embeds it may lend it some. Results are those of the system calls: counts, or minus the error number. The stack
+ * keeps the file position of each open file.
+ */
+struct pl_host_files {
+	int64_t (*open)(void *context, const char *path, int flags, int mode, void **file);	/* 0, and the file */
+	int64_t (*read)(void *file, void *buffer, size_t size, int64_t offset);
+	int64_t (*write)(void *file, const void *buffer, size_t size, int64_t offset);
+	int64_t (*size)(void *file);
+	void (*close)(void *file);
+	void *context;
+};
+
 struct pl_stack_config {
 	uint64_t seed;			/* the same seed and inputs give the same trace to the byte */
 	int64_t wall_clock;		/* what CLOCK_REALTIME reads at instant 0, in nanoseconds since 1970 */
 	const struct pl_machine *machine;	/* NULL: pl_machine_default */
+	const struct pl_host_files *files;	/* outlives the stack; NULL: open() gives -ENOENT */
 };
 
 /* A stack with an idle loopback link "lo" (ifindex 1, down, no address), as a new network namespace has. NULL: no memory. */

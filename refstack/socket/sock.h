@@ -16,6 +16,16 @@
 
 #define CALL_WAITS INT64_MIN
 
+/*
+ * Who wants to know that something became true of a socket, a pipe or an epoll set: calls that wait, epoll sets. Woken from the
+ * first to the last; as on Linux ordinary waiters join at the front, exclusive ones at the back, and a wake ends with the first
+ * exclusive waiter that it woke.
+ */
+struct pl_wait;
+struct wait_queue {
+	struct pl_wait *first, *last;
+};
+
 enum sock_flag {		/* bits of sock.flag, the kernel's SOCK_* flags and SO_* switches */
 	SF_DEAD, SF_DONE, SF_URGINLINE, SF_KEEPOPEN, SF_LINGER, SF_BROADCAST, SF_TIMESTAMP, SF_DBG, SF_RCVTSTAMP,
 	SF_RCVTSTAMPNS, SF_LOCALROUTE, SF_ZEROCOPY, SF_TXTIME, SF_RXQ_OVFL, SF_NOFCS, SF_LOCK_FILTER, SF_SELECT_ERR_QUEUE,
@@ -36,14 +46,26 @@ struct ip_options {
 	bool strict;
 };
 
-/* One protocol's operations: a table row each in tcp/, udp/, raw/, ping/. NULL: the call gives -EOPNOTSUPP. */
+/*
+ * One protocol's operations: a table row each in tcp/, udp/, raw/, ping/. NULL: the call gives -EOPNOTSUPP.
+ *
+ * Flags of connect, accept, sendmsg and recvmsg are MSG_*; MSG_DONTWAIT is set when the descriptor is O_NONBLOCK.
+ * Addresses to bind, connect and in sendmsg's msg_name are not NULL where their length is not 0, and length is at most
+ * sizeof(struct sockaddr_storage); everything else about them is the protocol's to check.
+ * recvmsg: msg_name is NULL, or has room for a struct sockaddr_storage: the operation sets msg_namelen to the address's length
+ * (0: none). msg_control and msg_controllen are moved on by msg_put_control. msg_flags gets MSG_TRUNC, MSG_CTRUNC, ....
+ */
 struct proto {
 	const char *name;		/* as in /proc/net/protocols */
 	int type;			/* SOCK_STREAM, ... */
 	int protocol;			/* IPPROTO_*; 0 with IPPROTO_RAW sockets: any */
 	size_t size;			/* of its socket structure, which starts with struct sock */
 	int (*init)(struct sock *sk);	/* after the common part; 0 or -errno */
-	void (*close)(struct sock *sk);	/* last descriptor gone; frees by sock_release now or later (lingering states) */
+	/*
+	 * The last descriptor is gone, and its reference goes after this: take another if the socket is to live on. 0, or
+	 * CALL_WAITS to linger (then it is run again). call is NULL when there is none that could wait; SO_LINGER then waits not.
+	 */
+	int64_t (*close)(struct sock *sk, struct pl_call *call);
 	void (*destroy)(struct sock *sk);	/* free what init and use have allocated; no packets are sent */
 	int64_t (*bind)(struct sock *sk, const struct sockaddr *address, socklen_t length);
 	int64_t (*connect)(struct sock *sk, struct pl_call *call, const struct sockaddr *address, socklen_t length, int flags);
@@ -57,7 +79,6 @@ struct proto {
 	int64_t (*getsockopt)(struct sock *sk, int level, int name, void *value, socklen_t *length);
 	int64_t (*ioctl)(struct sock *sk, unsigned long request, void *argument);
 	uint32_t (*poll)(struct sock *sk);	/* EPOLLIN | ..., level-triggered truth */
-	int64_t (*splice_read)(struct sock *sk, struct pl_call *call, struct pktbuf_queue *pipe, size_t length, int flags);
 };
 
 struct sock {
@@ -65,7 +86,7 @@ struct sock {
 	const struct proto *proto;
 	struct sock *hash_next;		/* in its protocol's tables */
 	struct sock *all_next, **all_prev;	/* every socket of the stack */
-	unsigned references;
+	unsigned references;		/* one for the open file, one for each who keeps a pointer to it */
 	bool has_descriptor;
 	uint8_t state;			/* TCP_* as in netinet/tcp.h; datagram sockets use TCP_CLOSE and TCP_ESTABLISHED */
 	uint8_t shutdown;		/* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
@@ -103,7 +124,7 @@ struct sock {
 
 	struct pktbuf_queue receive_queue;
 	struct pktbuf_queue error_queue;
-	struct pl_wait *waiters;	/* calls and epoll sets interested in this socket */
+	struct wait_queue wait;		/* calls and epoll sets interested in this socket */
 
 	uint8_t tos, min_ttl, pmtudisc, unicast_ttl_set;
 	int16_t unicast_ttl;		/* -1: the tunable's default */
@@ -126,10 +147,14 @@ static inline void sock_flag_set(struct sock *sk, enum sock_flag flag, bool on)
 }
 
 /* --- made and freed ------------------------------------------------------------------------------------------------ */
-struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int type, int protocol);	/* NULL: no memory */
+/* Zeroed but for the defaults of SOL_SOCKET and IPPROTO_IP, with one reference; proto->init is the caller's. NULL: no memory. */
+struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int type, int protocol);
 void sock_hold(struct sock *sk);
 void sock_put(struct sock *sk);		/* the last reference destroys it */
-int socket_install(struct pl_stack *stack, struct sock *sk, int flags);	/* descriptor or -EMFILE; SOCK_NONBLOCK in flags */
+/* A descriptor for sk, which takes over the caller's reference; SOCK_NONBLOCK, SOCK_CLOEXEC in flags. -EMFILE, -ENOMEM: untouched. */
+int socket_install(struct pl_stack *stack, struct sock *sk, int flags);
+/* Every socket of the stack, linked by all_next, for the /proc/net files and udiag-like walks. */
+struct sock *sock_first(const struct pl_stack *stack);
 /* The rows a protocol registers, in refstack/socket/protocols.c: tcp_proto, udp_proto, udplite_proto, raw_proto, ping_proto. */
 extern const struct proto tcp_proto, udp_proto, udplite_proto, raw_proto, ping_proto;
 
@@ -140,9 +165,11 @@ extern const struct proto tcp_proto, udp_proto, udplite_proto, raw_proto, ping_p
  * Handlers: `return sock_wait(sk, call, EPOLLIN, timeout)`.
  */
 int64_t sock_wait(struct sock *sk, struct pl_call *call, uint32_t events, pl_time timeout);
+/* The same, first come first served, one call a wake: accept, and receiving datagrams. */
+int64_t sock_wait_exclusive(struct sock *sk, struct pl_call *call, uint32_t events, pl_time timeout);
 /* Something became true of sk: wake the calls and epoll sets that asked for it. Edge-triggered sets see every wake. */
 void sock_wake(struct sock *sk, uint32_t events);
-/* 0 for O_NONBLOCK or MSG_DONTWAIT, else SO_RCVTIMEO or SO_SNDTIMEO. */
+/* 0 for MSG_DONTWAIT in flags, else SO_RCVTIMEO or SO_SNDTIMEO. */
 pl_time sock_receive_timeout(const struct sock *sk, const struct pl_call *call, int flags);
 pl_time sock_send_timeout(const struct sock *sk, const struct pl_call *call, int flags);
 
@@ -154,10 +181,12 @@ int sock_error_take(struct sock *sk);	/* -sk_err, cleared; 0 when none */
 size_t msg_length(const struct msghdr *msg);	/* sum of iov_len */
 size_t msg_copy_in(const struct msghdr *msg, size_t offset, void *to, size_t length);		/* bytes copied */
 size_t msg_copy_out(struct msghdr *msg, size_t offset, const void *from, size_t length);	/* bytes copied */
-/* Append a control message (put_cmsg): sets MSG_CTRUNC in msg->msg_flags when it does not fit whole. */
-void msg_put_control(struct msghdr *msg, size_t *used, int level, int type, const void *data, size_t length);
-/* Control messages that belong to any received packet: SO_TIMESTAMP*, IP_PKTINFO, IP_TTL, ... as switched on. */
-void msg_put_received(struct sock *sk, struct msghdr *msg, size_t *used, const struct pktbuf *packet);
+/* Append a control message (put_cmsg), moving msg_control on: sets MSG_CTRUNC in msg->msg_flags when it does not fit whole. */
+void msg_put_control(struct msghdr *msg, int level, int type, const void *data, size_t length);
+/* SOL_SOCKET control messages of a received packet: SO_TIMESTAMP*, SO_RXQ_OVFL, SO_MARK, ... as switched on (sock_recv_cmsgs). */
+void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);
+/* IPPROTO_IP control messages of a received packet: IP_PKTINFO, IP_TTL, IP_TOS, ... as switched on (ip_cmsg_recv). */
+void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);
 int64_t sock_receive_error(struct sock *sk, struct msghdr *msg, int flags);	/* recvmsg with MSG_ERRQUEUE */
 /* Queue an error report; origin SO_EE_ORIGIN_*. `payload` is taken over (may be NULL). */
 struct sock_extended_err;
