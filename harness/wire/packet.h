@@ -33,12 +33,12 @@ enum layer_kind {
 	FIELD(IPV4, PROTOCOL, "proto", 8) FIELD(IPV4, CHECKSUM, "checksum", 16) FIELD(IPV4, SRC, "src", 32)                     \
 	FIELD(IPV4, DST, "dst", 32)                                                                                            \
 	FIELD(IPV6, TCLASS, "tos", 8) FIELD(IPV6, ECN, "ecn", 2) FIELD(IPV6, FLOWLABEL, "flowlabel", 20)                        \
-	FIELD(IPV6, TTL, "ttl", 8)                                                                                             \
+	FIELD(IPV6, TTL, "ttl", 8) FIELD(IPV6, LENGTH, "length", 16) FIELD(IPV6, PROTOCOL, "proto", 8)                           \
 	FIELD(GRE, FLAGS, "flags", 16) FIELD(GRE, SUM, "sum", 16) FIELD(GRE, OFF, "off", 16) FIELD(GRE, KEY, "key", 32)          \
-	FIELD(GRE, SEQ, "seq", 32)                                                                                             \
+	FIELD(GRE, SEQ, "seq", 32) FIELD(GRE, PROTOCOL, "proto", 16)                                                           \
 	FIELD(MPLS, LABEL, "label", 20) FIELD(MPLS, TC, "tc", 3) FIELD(MPLS, BOTTOM, "S", 1) FIELD(MPLS, TTL, "ttl", 8)          \
 	FIELD(PSP, SPI, "spi", 32)                                                                                             \
-	FIELD(TCP, SPORT, "sport", 16) FIELD(TCP, DPORT, "dport", 16) FIELD(TCP, FLAGS, "flags", 9) FIELD(TCP, ACE, "ace", 3)    \
+	FIELD(TCP, SPORT, "sport", 16) FIELD(TCP, DPORT, "dport", 16) FIELD(TCP, FLAGS, "flags", 12) FIELD(TCP, ACE, "ace", 3)    \
 	FIELD(TCP, SEQ, "seq", 32) FIELD(TCP, END, "end", 32) FIELD(TCP, ACK, "ack", 32) FIELD(TCP, WIN, "win", 32)              \
 	FIELD(TCP, URG, "urg", 16) FIELD(TCP, DOFF, "doff", 4) FIELD(TCP, CHECKSUM, "checksum", 16)                             \
 	FIELD(UDP, SPORT, "sport", 16) FIELD(UDP, DPORT, "dport", 16) FIELD(UDP, LENGTH, "length", 16)                          \
@@ -48,8 +48,9 @@ enum layer_kind {
 	FIELD(ICMP, TYPE, "type", 8) FIELD(ICMP, CODE, "code", 8) FIELD(ICMP, CHECKSUM, "checksum", 16) FIELD(ICMP, ID, "id", 16) \
 	FIELD(ICMP, SEQ, "seq", 16) FIELD(ICMP, MTU, "mtu", 16) FIELD(ICMP, GATEWAY, "gateway", 32)                             \
 	FIELD(ICMP, POINTER, "pointer", 8) FIELD(ICMP, ORIGINATE, "originate", 32) FIELD(ICMP, RECEIVE, "receive", 32)          \
-	FIELD(ICMP, TRANSMIT, "transmit", 32)                                                                                  \
+	FIELD(ICMP, TRANSMIT, "transmit", 32) FIELD(ICMP, REST, "rest", 32)                                                    \
 	FIELD(ICMPV6, TYPE, "type", 8) FIELD(ICMPV6, CODE, "code", 8) FIELD(ICMPV6, MTU, "mtu", 32) FIELD(ICMPV6, ID, "id", 16)  \
+	FIELD(ICMPV6, SEQ, "seq", 16) FIELD(ICMPV6, CHECKSUM, "checksum", 16) FIELD(ICMPV6, REST, "rest", 32)                    \
 	FIELD(IGMP, TYPE, "type", 8) FIELD(IGMP, MAXRESP, "maxresp", 8) FIELD(IGMP, CHECKSUM, "checksum", 16)                   \
 	FIELD(IGMP, GROUP, "group", 32)                                                                                        \
 	FIELD(RAW, PROTOCOL, "proto", 8)
@@ -69,7 +70,29 @@ extern const struct wire_field_row wire_field_table[WF_COUNT];
 
 #define LAYER_FIELDS 16		/* no layer has more */
 
-/* A TCP or IP option as it stands in the header. Values are decoded by kind; unknown kinds keep their bytes. */
+/*
+ * WF_TCP_FLAGS as in the header; bits 9 to 11 are the reserved ones. Where a script gives WF_TCP_ACE, the three ECN bits come
+ * from there and are not looked at in the flags.
+ */
+enum wire_tcp_flag {
+	WIRE_FIN = 0x01, WIRE_SYN = 0x02, WIRE_RST = 0x04, WIRE_PSH = 0x08, WIRE_ACK = 0x10, WIRE_URG = 0x20, WIRE_ECE = 0x40,
+	WIRE_CWR = 0x80, WIRE_AE = 0x100
+};
+
+/* As the value of an expected ECN field: ECT(0) or ECT(1), `[ect01]`. It cannot be sent. */
+#define WIRE_ECN_ECT01 4
+
+/* WF_GRE_FLAGS: which of the optional words are there. Not given, they follow from the fields given. */
+#define WIRE_GRE_CHECKSUM 0x8000
+#define WIRE_GRE_KEY 0x2000
+#define WIRE_GRE_SEQ 0x1000
+
+/*
+ * A TCP or IP option as it stands in the header. The value is the member that belongs to the kind when `length` is the kind's
+ * right one (timestamp 10, mss 4, wscale 3, sack 2 + 8n, accecn 2 + 3n); in every other case, and for all IP options, it is the
+ * blob: Fast Open, MD5, unknown kinds, and known kinds with a wrong length. A blob holds the bytes that follow kind and length
+ * (for experimental Fast Open: those after the 0xF989).
+ */
 struct wire_option {
 	uint8_t kind;
 	uint8_t length;			/* as on the wire; 1 for EOL and NOP */
@@ -93,6 +116,13 @@ struct layer {
 	unsigned options;
 	bool options_any;		/* <...> */
 	bool options_given;
+	enum wire_checksum {
+		CHECKSUM_UNKNOWN,	/* not decoded, or not enough bytes to tell (a fragment, a quoted packet) */
+		CHECKSUM_RIGHT,
+		CHECKSUM_WRONG,
+		CHECKSUM_PARTIAL,	/* only the pseudo-header is summed: left to the device, as Linux hands it to a capture */
+		CHECKSUM_ABSENT,	/* UDP without one */
+	} checksum;			/* decoded packets: whether the checksum fits the bytes */
 	struct in6_addr source6, destination6;	/* IPv6 */
 };
 
@@ -104,11 +134,23 @@ struct packet {
 	const uint8_t *payload;		/* NULL: only its length is known */
 	size_t payload_length;
 	bool payload_given;
-	struct packet *quoted;		/* what an ICMP error quotes, or NULL */
+	struct packet *quoted;		/* what an ICMP error quotes, or NULL; then there is no payload */
 	pl_time time;			/* when it was seen */
 	unsigned gso_size, gso_segments;	/* 0: not a large segment */
+	bool decoded;			/* made from bytes: every field that the bytes hold is given */
 	bool truncated;			/* the bytes ended before the headers said they would */
+	size_t captured;		/* when truncated: how many bytes there were */
 };
+
+/*
+ * Conventions between the parser, the encoder and the printer:
+ * - TCP: `1:1001(1000)` is SEQ 1, END 1001, payload_length 1000 with payload_given. UDP and UDP-Lite `(n)`: payload_length n.
+ * - ICMP `[raw (n)]`: n counts the 8 bytes of the ICMP header, so payload_length is n - 8. `[1:1001(1000)]` and `[udp (n)]`:
+ *   quoted is an IPV4 layer and a TCP or UDP layer with that payload_length. A quoted packet whose payload is NULL is quoted as
+ *   far as 8 bytes past its IP header (RFC 792), with the total length that it would have whole; one with payload bytes is
+ *   quoted whole.
+ * - Bytes of a payload that only has a length are zeros on the wire.
+ */
 
 /* Fields of one layer. wire_get is 0 for fields that are not given. */
 struct layer *packet_layer(const struct packet *packet, enum layer_kind kind);	/* innermost of the kind, or NULL */
@@ -149,6 +191,12 @@ struct packet_rules {
 /* Every field that differs: their number, at most `most` of them stored. */
 unsigned packet_differ(const struct packet *expected, const struct packet *actual, const struct packet_rules *rules,
 		       struct arena *arena, struct packet_difference *difference, unsigned most);
+
+/*
+ * A copy of `actual` in which the same things are given as in `expected`, layer by layer: printed, it is the line that the
+ * script should have said. A layer that `expected` does not have keeps what it has.
+ */
+struct packet *packet_project(const struct packet *actual, const struct packet *expected, struct arena *arena);
 
 /* A deep copy in the arena, so that the engine can map values in place. */
 struct packet *packet_clone(const struct packet *packet, struct arena *arena);
