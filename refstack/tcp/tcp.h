@@ -4,13 +4,22 @@
  * the name says jiffies or microseconds.
  *
  * Who does what:
- *   socket.c    the sockets API: proto row, sendmsg, recvmsg, poll, ioctl, shutdown, close
- *   option.c    setsockopt, getsockopt            info.c      TCP_INFO
- *   connect.c   SYN-SENT, simultaneous open       listen.c    LISTEN, request sockets, accept queue
- *   syncookie.c fastopen.c timewait.c
- *   segment.c   bytes to struct tcp_segment; options parsed and written
+ * The connection and the receiving half:
+ *   host.c      what TCP keeps for the whole stack; ISNs and timestamp offsets
+ *   socket.c    the sockets API: proto row, poll, ioctl, shutdown      close.c     close, orphans, tcp_done, states
+ *   sendmsg.c   bytes of the user into the write queue                 recvmsg.c   and out of the receive queue
+ *   option.c    setsockopt, getsockopt            table.c     hash tables, bind conflicts, ephemeral ports
+ *   connect.c   SYN-SENT, simultaneous open       listen.c    LISTEN, accept queue
+ *   request.c   handshakes under way: SYN-ACK and its timer, the third segment, the child
+ *   syncookie.c fastopen.c timewait.c             keepalive.c
+ *   segment.c   bytes to struct tcp_segment       header.c    headers and options as they are sent
+ *   demux.c     from IP to the socket; checksum; listeners, requests, TIME-WAIT
+ *   reset.c     segments without a connection: resets, ACKs of requests and TIME-WAIT
+ *   error.c     ICMP errors                       md5.c       RFC 2385
  *   input.c     a segment for a synchronised connection: the steps of RFC 9293 3.10.7
- *   receive.c   the receive window, the out-of-order queue, delivery, delayed and compressed acknowledgements
+ *   receive.c   the out-of-order queue, delivery  window.c    the receive window and its buffer
+ *   delack.c    delayed, quick and compressed acknowledgements
+ * The sending half:
  *   ack.c       what an acknowledgement does to the send side     sack.c  the scoreboard
  *   rack.c      loss detection by time (RFC 8985)                 recovery.c  Open, Disorder, CWR, Recovery, Loss; undo
  *   output.c    building and sending segments, Nagle, TSO, probes timer.c  retransmission, probe, keepalive, delayed ACK
@@ -72,10 +81,13 @@ struct tcp_segment {
 	} option;
 };
 
-/* Per-packet state of a buffer in the write or retransmit queue (pktbuf.control). */
+/*
+ * Per-packet state of a buffer in one of TCP's queues (pktbuf.control). In the receive and out-of-order queues only seq,
+ * end_seq and flags mean anything, and data is at the payload.
+ */
 struct tcp_control {
 	uint32_t seq, end_seq;
-	uint16_t flags;			/* TH_* to send */
+	uint16_t flags;			/* TH_* to send, or as received */
 	uint8_t sacked;			/* TCPCB_* */
 	bool eor, txstamp_ack, fully_sent_once;
 	uint8_t zerocopy;
@@ -90,7 +102,8 @@ struct tcp_control {
 	uint32_t tx_flags;		/* SKBTX_* */
 };
 enum { TCPCB_SACKED_ACKED = 1, TCPCB_SACKED_RETRANS = 2, TCPCB_LOST = 4, TCPCB_EVER_RETRANS = 128 };
-static inline struct tcp_control *tcp_cb(struct pktbuf *packet) { return (struct tcp_control *)packet->control; }
+_Static_assert(sizeof(struct tcp_control) <= sizeof(((struct pktbuf *)0)->control), "fits the packet's control area");
+static inline struct tcp_control *tcp_cb(const struct pktbuf *packet) { return (struct tcp_control *)(uintptr_t)packet->control; }
 
 /* Delivery rate over one acknowledgement (draft-cheng-iccrg-delivery-rate-estimation). */
 struct rate_sample {
@@ -123,12 +136,111 @@ struct tcp_cong {
 const struct tcp_cong *tcp_cong_find(const char *name);
 enum { TCP_CA_STATE_OPEN, TCP_CA_STATE_DISORDER, TCP_CA_STATE_CWR, TCP_CA_STATE_RECOVERY, TCP_CA_STATE_LOSS };
 
-/* A connection that has not finished its handshake: the kernel's request_sock. Its own file: listen.c. */
-struct tcp_request;
+/*
+ * A place in the table of 4-tuples. Three kinds of thing stand there: sockets, handshakes under way and TIME-WAIT. Addresses in
+ * network order, ports in host order.
+ */
+enum tcp_entry_kind { TCP_ENTRY_SOCKET, TCP_ENTRY_REQUEST, TCP_ENTRY_TIMEWAIT };
+struct tcp_entry {
+	struct tcp_entry *next, **previous;	/* previous: NULL when not in the table */
+	enum tcp_entry_kind kind;
+	struct in_addr local, remote;
+	uint16_t port, remote_port;
+	int bound_link;
+};
+
+/* A connection that has not finished its handshake: the kernel's request_sock, in state TCP_NEW_SYN_RECV. */
+struct tcp_request {
+	struct tcp_entry entry;
+	struct tcp_request *next;	/* in the listener's list of requests, later in its accept queue */
+	struct tcp_sock *listener;
+	struct tcp_sock *child;		/* the full socket: from the third segment on, with Fast Open from the SYN on */
+	struct pl_timer timer;		/* SYN-ACK retransmission */
+	pl_time timeout;		/* the first interval */
+	uint32_t rcv_isn, snt_isn, rcv_nxt, ts_recent, ts_offset, last_oow_ack_time, tsval_first, tsval_last;
+	uint32_t window_clamp, rcv_wnd;	/* rcv_wnd 0: not chosen yet */
+	pl_time synack_sent;		/* the first one; 0 when it was sent again: no round trip can be taken from it */
+	uint16_t mss;
+	uint8_t snd_wscale, rcv_wscale, num_timeout, num_retrans, tos;
+	bool tstamp_ok, sack_ok, wscale_ok, acked, tfo_listener, cookie, req_usec_ts, no_srccheck;
+	uint8_t ecn;			/* ecn.c: what the SYN asked for and what the SYN-ACK answers */
+	uint8_t received_ecn, accecn_fail_mode;
+	uint32_t mark;
+	int link;			/* the SYN came in on */
+	uint8_t syn_tos;
+	struct ip_options *options;	/* the SYN's IP options, to be returned; NULL: none */
+	void *saved_syn;
+	uint32_t saved_syn_length, saved_syn_ip;
+};
+
+struct tcp_fastopen_cookie {
+	int8_t length;			/* -1: none, 0: ask for one, 4 to 16 */
+	bool experimental;
+	uint8_t bytes[16];
+};
+
+/* What a segment to be sent carries in its options; tcp_header_push writes them in the order and padding that Linux has. */
+struct tcp_out_options {
+	bool has_mss, has_wscale, has_sackok, has_timestamp, has_fastopen;
+	uint16_t mss;
+	uint8_t wscale, sacks;
+	uint32_t tsval, tsecr;
+	struct tcp_sack_block sack[TCP_MAX_SACKS];	/* D-SACK first */
+	struct tcp_fastopen_cookie fastopen;
+	const struct tcp_md5_key *md5;
+	uint8_t accecn_fields;		/* how many of accecn[] go out, 0: no option */
+	bool has_accecn;
+	uint8_t accecn_order;		/* 0: kind 172 (EE0B, ECEB, EE1B), 1: kind 174 (EE1B, ECEB, EE0B) */
+	uint32_t accecn[3];		/* EE0B, ECEB, EE1B */
+};
+struct tcp_out_header {
+	uint16_t source_port, destination_port, window, urgent, flags;	/* window as on the wire; TH_* */
+	uint32_t seq, ack;
+	struct in_addr source, destination;	/* for the checksum and the MD5 signature */
+};
+
+/* A connection at rest: TIME-WAIT, and FIN-WAIT-2 once the socket itself can go. */
+struct tcp_timewait {
+	struct tcp_entry entry;
+	struct pl_stack *stack;
+	struct pl_timer timer;
+	uint8_t substate;		/* TCP_FIN_WAIT2 or TCP_TIME_WAIT */
+	uint32_t rcv_nxt, snd_nxt, rcv_wnd, ts_recent, ts_offset, last_oow_ack_time;
+	int64_t ts_recent_stamp;
+	uint8_t rcv_wscale, tos, reuse, reuseport;
+	bool usec_ts, transparent;
+	uint32_t mark, priority, uid;
+	struct tcp_md5_key *md5;
+	struct tcp_bind_bucket *bind;
+	struct tcp_timewait *bind_next, **bind_previous;
+	pl_time entered;
+};
+
+/* What TCP keeps for the whole stack (host.c). */
+struct tcp_host {
+	struct tcp_entry **entries;	/* the table of 4-tuples */
+	struct tcp_sock **listeners;
+	struct tcp_bind_bucket **binds;
+	uint8_t isn_key[16], timestamp_key[16], port_key[16], hash_key[16], syncookie_key[2][16];
+	uint32_t port_offset[256];	/* RFC 6056 algorithm 4: per-destination counters of connect() */
+	uint32_t sockets, orphans, timewaits;	/* what /proc/net/sockstat counts */
+	int64_t memory;			/* pages charged, against tcp_mem */
+	int64_t memory_pressure;	/* jiffies at which it began, 0: none */
+	uint32_t challenge_jiffies, challenge_left;	/* RFC 5961 section 7 */
+	uint32_t fastopen_blackholes;	/* times Fast Open was switched off, for the back-off */
+	int64_t fastopen_blackhole_jiffies;
+	struct tcp_metrics *metrics;	/* metrics.c */
+};
+int tcp_host_new(struct pl_stack *stack);	/* 0 or -ENOMEM; after the randomness is seeded */
+void tcp_host_free(struct pl_stack *stack);	/* after every socket is closed: requests, TIME-WAIT, tables */
 
 /* Everything one connection knows. Grouped by role, the kernel's field names. */
 struct tcp_sock {
 	struct sock sk;
+	struct tcp_entry entry;		/* in the table of 4-tuples */
+	struct tcp_sock *listen_next;	/* in the table of listeners */
+	struct tcp_bind_bucket *bind;	/* holds the port */
+	struct tcp_sock *bind_next, **bind_previous;
 
 	/* --- sequence space --- */
 	uint32_t rcv_nxt, copied_seq, rcv_wup, rcv_wnd, rcv_ssthresh, window_clamp, rcv_mwnd_seq;
@@ -140,14 +252,17 @@ struct tcp_sock {
 	uint8_t snd_wscale, rcv_wscale;
 
 	/* --- options agreed --- */
-	bool tstamp_ok, sack_ok, wscale_ok, dsack_seen, saw_tstamp;
+	bool tstamp_ok, sack_ok, wscale_ok, dsack_seen;
+	bool saw_tstamp;		/* the segment at hand has one; rcv_tsval, rcv_tsecr are its, the latter less tsoffset */
 	uint16_t mss_clamp, user_mss, advmss;	/* rx_opt.mss_clamp, rx_opt.user_mss, advmss */
 	uint32_t ts_recent, rcv_tsval, rcv_tsecr, tsoffset;
 	int64_t ts_recent_stamp;		/* seconds */
 	uint32_t last_oow_ack_time;
 	bool usec_ts;
-	struct tcp_sack_block duplicate_sack[1], selective_acks[4], recv_sack_cache[4];
+	struct tcp_sack_block duplicate_sack, selective_acks[TCP_MAX_SACKS];	/* to be sent */
 	uint8_t num_sacks;
+	bool dsack_due;			/* duplicate_sack goes out with the next segment, before the others */
+	struct tcp_sack_block recv_sack_cache[TCP_MAX_SACKS];	/* received: sack.c */
 	struct tcp_md5_key *md5_keys;
 
 	/* --- sending --- */
@@ -159,8 +274,8 @@ struct tcp_sock {
 	int32_t undo_retrans_count;
 	uint32_t snd_cwnd, snd_ssthresh, snd_cwnd_cnt, snd_cwnd_clamp, snd_cwnd_used, snd_cwnd_stamp;
 	uint32_t total_retrans, notsent_lowat, high_retrans;
-	uint8_t ca_state, retransmits, backoff, probes_out, syn_retries_set, ca_dst_locked;
-	bool is_cwnd_limited, nonagle_off, repair, is_sack_reneg, tlp_retrans, fast_retrans_pending;
+	uint8_t ca_state, retransmits, backoff, probes_out, ca_dst_locked;
+	bool is_cwnd_limited, nonagle_off, repair, is_sack_reneg, tlp_retrans, fast_retrans_pending, thin_lto;
 	uint8_t nonagle;		/* TCP_NAGLE_OFF 1, TCP_NAGLE_CORK 2, TCP_NAGLE_PUSH 4 */
 	struct pktbuf *highest_sack, *retransmit_skb_hint;
 	uint32_t tlp_high_seq, snd_cwnd_min;
@@ -181,25 +296,32 @@ struct tcp_sock {
 	struct { int enabled; uint32_t probe_size, search_high, search_low, probe_seq_start, probe_seq_end, probe_timestamp; } mtup;
 	uint32_t total_rto, total_rto_recoveries, rto_stamp, total_rto_time;
 	uint32_t user_timeout;		/* milliseconds */
-	uint32_t linger2;		/* jiffies; -1u: TCP_LINGER2 < 0 */
+	int linger2;			/* jiffies; 0: tcp_fin_timeout, -1: none (TCP_LINGER2 < 0) */
 	uint64_t ca_priv[26];
 	const struct tcp_cong *cong;
 	bool cong_setsockopt;
 
 	/* --- receiving --- */
 	struct pktbuf_queue out_of_order;	/* by seq */
-	uint32_t rcv_tstamp;
+	struct pktbuf *ooo_last_skb;
+	uint32_t rcv_tstamp;			/* jiffies of the last segment that was acceptable */
 	struct { uint32_t space, seq; pl_time time; } rcvq_space;
 	struct { uint32_t rtt_us, seq; pl_time time; } rcv_rtt_est;
-	uint32_t rcv_rtt_last_tsecr, scaling_ratio;
-	struct { uint8_t pending, quick, pingpong, retry; uint32_t ato, lrcvtime, last_seg_size, rcv_mss; pl_time timeout; } ack;
+	uint32_t rcv_rtt_last_tsecr;
+	uint8_t scaling_ratio;			/* window bytes per 256 bytes of memory */
+	struct {				/* icsk_ack; times in jiffies, spans too */
+		uint8_t pending;		/* ACK_* */
+		uint8_t quick, pingpong, retry;
+		uint32_t ato, lrcvtime, last_seg_size, rcv_mss, lrcv_flowlabel;
+	} ack;
 	uint8_t compressed_ack, dup_ack_counter;
 	uint32_t compressed_ack_rcv_nxt;
-	uint8_t pred_flags_ok, rcv_ooopack;
-	uint32_t rcv_ooopack_count;
-	uint8_t defer_accept, keepalive_probes;
-	int keepalive_time_jiffies, keepalive_intvl_jiffies;
-	bool fin_received, recvmsg_inq, thin_lto, quickack_forced;
+	uint32_t rcv_ooopack;
+	uint8_t keepalive_probes;
+	int keepalive_time, keepalive_intvl;	/* jiffies; 0: the tunable's */
+	uint8_t syn_retries;			/* TCP_SYNCNT, 0: the tunable's */
+	uint8_t defer_accept;			/* retransmissions that TCP_DEFER_ACCEPT stands for */
+	bool recvmsg_inq, in_call;
 
 	/* --- ECN --- */
 	uint16_t ecn_flags;
@@ -213,64 +335,165 @@ struct tcp_sock {
 	/* --- set-up --- */
 	struct tcp_request *accept_first, **accept_last;	/* listener: connections to be accepted */
 	struct tcp_request *requests;				/* listener: not yet established */
-	uint32_t accept_queue, accept_backlog, request_count, request_young;
-	struct sock *listener;
-	struct { bool requested, syn_data, syn_data_acked, syn_fastopen_exp, client_fail, connect, no_cookie; uint8_t cookie_length;
-		 uint8_t cookie[16]; uint8_t keys; uint8_t key[2][16]; struct tcp_request *request; uint32_t backlog; } fastopen;
-	void *saved_syn;
-	uint32_t saved_syn_length;
-	uint8_t save_syn;
+	uint32_t accept_queue, accept_backlog, request_count, request_young;	/* sk_ack_backlog, sk_max_ack_backlog, qlen, young */
+	struct tcp_request *request;		/* Fast Open child in SYN-RECV: fastopen_rsk */
+	uint32_t syncookie_overflow;		/* jiffies of the last overflow, for syncookies */
+	/* Fast Open, client: */
+	struct tcp_fastopen_request {		/* a sendmsg or connect that puts data or a cookie request into the SYN */
+		struct tcp_fastopen_cookie cookie;
+		const struct msghdr *data;	/* NULL: TCP_FASTOPEN_CONNECT without data yet */
+		size_t size, copied;
+		bool active;
+	} fastopen_req;
+	bool syn_fastopen, syn_fastopen_exp, syn_fastopen_ch, syn_data, syn_data_acked, fastopen_connect, fastopen_no_cookie;
+	uint8_t fastopen_client_fail;		/* TFO_* of TCP_INFO */
+	struct tcp_saved_syn { uint32_t length; uint8_t bytes[]; } *saved_syn;
+	/* Fast Open, listener: */
+	struct { uint32_t max_qlen, qlen; struct tcp_request *rst_first, *rst_last; uint8_t keys, key[2][16]; } fastopenq;
+	uint8_t save_syn;			/* TCP_SAVE_SYN */
+	uint32_t tx_delay;			/* TCP_TX_DELAY, microseconds */
 
 	/* --- close --- */
-	uint32_t orphan_retries;
-	pl_time fin_wait2_until;
+	bool orphan;				/* counted in host->orphans */
 };
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk) { return (struct tcp_sock *)sk; }
 enum { ICSK_TIME_NONE, ICSK_TIME_RETRANS = 1, ICSK_TIME_PROBE0 = 3, ICSK_TIME_LOSS_PROBE = 5, ICSK_TIME_REO_TIMEOUT = 6 };
+enum { ACK_SCHED = 1, ACK_TIMER = 2, ACK_PUSHED = 4, ACK_PUSHED2 = 8, ACK_NOW = 16, ACK_NOMEM = 32 };	/* ack.pending */
+enum { TCP_NAGLE_OFF = 1, TCP_NAGLE_CORK = 2, TCP_NAGLE_PUSH = 4 };
+#define TCP_TIMEOUT_INIT PL_NSEC_PER_SEC
+#define TCP_TIMEOUT_FALLBACK (3 * PL_NSEC_PER_SEC)
+#define TCP_MIN_MSS 88
+#define TCP_MAX_WSCALE 14
 
-/* --- the seam between receiving and sending halves ------------------------------------------------------------------- */
-/* ack.c: everything that the segment's acknowledgement does. >0 acceptable, 0 old, <0 invalid: challenge with that reason. */
+/* ====== What the sending half gives ==================================================================================== */
+/* ack.c: everything that the segment's acknowledgement does. >0 acceptable, 0 old, <0 invalid (not challenged yet). */
+enum { TCP_ACK_SLOWPATH = 0x100, TCP_ACK_UPDATE_TS_RECENT = 0x4000, TCP_ACK_NO_CHALLENGE = 0x8000 };
 int tcp_ack(struct tcp_sock *tp, const struct tcp_segment *segment, int flag);
+void tcp_synack_rtt(struct tcp_sock *tp, pl_time sent);	/* a round trip from the SYN-ACK sent then (0: unknown), passive side */
+void tcp_rearm_rto(struct tcp_sock *tp);
+void tcp_clear_retrans(struct tcp_sock *tp);
+void tcp_check_space(struct tcp_sock *tp);		/* room for the writer: grow the buffer, wake it */
+/* What a fresh socket and a child of `listener` start with in the sending half; tp is otherwise zero or a copy of the listener. */
+void tcp_send_init(struct tcp_sock *tp);
+void tcp_send_init_child(struct tcp_sock *tp, const struct tcp_request *request);
+void tcp_send_destroy(struct tcp_sock *tp);		/* queues, timers, congestion control state; no packets */
+void tcp_send_disconnect(struct tcp_sock *tp);		/* connect(AF_UNSPEC): back to what tcp_send_init leaves */
 /* output.c */
-int tcp_connect_send(struct tcp_sock *tp);		/* SYN (with Fast Open data); 0 or -errno */
+int tcp_connect_send(struct tcp_sock *tp);		/* SYN, Fast Open data through tcp_fastopen_send_syn; 0 or -errno */
 void tcp_push_pending(struct tcp_sock *tp);		/* __tcp_push_pending_frames with the current MSS */
-void tcp_push(struct tcp_sock *tp, int flags, uint32_t mss_now, int nonagle, uint32_t size_goal);
+void tcp_push(struct tcp_sock *tp, int flags, uint32_t mss_now, int nonagle, uint32_t size_goal);	/* flags: MSG_* */
+void tcp_push_one(struct tcp_sock *tp, uint32_t mss_now);
+void tcp_data_send_check(struct tcp_sock *tp);		/* after input: send what may go, tcp_check_space */
 void tcp_send_ack(struct tcp_sock *tp);
+void tcp_send_ack_of(struct tcp_sock *tp, uint32_t rcv_nxt);	/* __tcp_send_ack */
 void tcp_send_fin(struct tcp_sock *tp);
 void tcp_send_active_reset(struct tcp_sock *tp);
 int tcp_send_synack(struct tcp_sock *tp);		/* simultaneous open */
-void tcp_send_challenge_ack(struct tcp_sock *tp);
-void tcp_check_space(struct tcp_sock *tp);
+void tcp_send_window_probe(struct tcp_sock *tp);	/* leaving TCP_REPAIR */
+int tcp_write_wakeup(struct tcp_sock *tp, enum counter counter);	/* keepalive and zero-window probes: 0 sent, <0 not, >0 no */
 uint32_t tcp_send_mss(struct tcp_sock *tp, uint32_t *size_goal, int flags);
 uint32_t tcp_sync_mss(struct tcp_sock *tp, uint32_t pmtu);
 uint32_t tcp_current_mss(struct tcp_sock *tp);
-void tcp_mtu_reduced(struct tcp_sock *tp, uint32_t mtu);	/* ICMP fragmentation needed */
-uint16_t tcp_select_window(struct tcp_sock *tp);
-void tcp_init_transfer(struct tcp_sock *tp);		/* metrics, congestion control, buffers: on becoming ESTABLISHED */
+uint32_t tcp_mtu_to_mss(struct tcp_sock *tp, uint32_t pmtu);
+void tcp_mtup_init(struct tcp_sock *tp);
+void tcp_mtu_reduced(struct tcp_sock *tp, uint32_t mtu);	/* ICMP fragmentation needed, after its checks (error.c) */
+void tcp_simple_retransmit(struct tcp_sock *tp);
+int tcp_retransmit(struct tcp_sock *tp, struct pktbuf *packet, uint32_t segments);	/* tcp_retransmit_skb */
+/* Send a segment: the queued buffer stays (a copy leaves), a loose one is consumed. 0 or -errno. Adds header and IP header. */
+int tcp_transmit(struct tcp_sock *tp, struct pktbuf *packet, bool queued);
+void tcp_init_transfer(struct tcp_sock *tp);		/* metrics, congestion control, tcp_init_buffer_space: now ESTABLISHED */
 void tcp_write_queue_purge(struct tcp_sock *tp);
 void tcp_retransmit_timer(struct tcp_sock *tp);
-void tcp_rearm_rto(struct tcp_sock *tp);
-void tcp_clear_retrans(struct tcp_sock *tp);
+uint32_t tcp_reset_xmit_timer_jiffies(struct tcp_sock *tp);
+/* A buffer for the write queue with room for `size` bytes; charged by tcp_wmem_add when queued. NULL: no memory. */
+struct pktbuf *tcp_stream_alloc(struct tcp_sock *tp, size_t size);
+void tcp_wmem_add(struct tcp_sock *tp, int32_t truesize);	/* sk_wmem_queued and sk_forward_alloc */
+/* info.c */
+void tcp_get_info(struct tcp_sock *tp, struct tcp_info *info);
+/* cong.c: TCP_CONGESTION; 0 or -ENOENT, -EPERM, -EBUSY */
+int tcp_set_congestion_control(struct tcp_sock *tp, const char *name, bool privileged);
+/* ecn.c: the handshake's flags and options, and what arriving data says */
+void tcp_ecn_request(struct tcp_request *request, const struct tcp_segment *syn);	/* tcp_ecn_create_request */
+uint16_t tcp_ecn_synack_flags(const struct tcp_request *request);			/* TH_ECE, TH_CWR, TH_AE of the SYN-ACK */
+void tcp_ecn_child(struct tcp_sock *tp, const struct tcp_request *request);
+void tcp_ecn_third_ack(struct tcp_sock *tp, const struct tcp_segment *segment);
+void tcp_ecn_receive_synack(struct tcp_sock *tp, const struct tcp_segment *segment);
+void tcp_ecn_receive_syn(struct tcp_sock *tp, const struct tcp_segment *segment);	/* simultaneous open */
+void tcp_ecn_check_ce(struct tcp_sock *tp, const struct tcp_segment *segment);		/* data: CE seen, echo it */
+void tcp_ecn_accept_cwr(struct tcp_sock *tp, const struct tcp_segment *segment);
+void tcp_ecn_received(struct tcp_sock *tp, const struct tcp_segment *segment);		/* AccECN counters, every segment */
+/* metrics.c (the cookie part belongs to the receiving half) */
+void tcp_metrics_update(struct tcp_sock *tp);		/* a connection ends well */
+void tcp_metrics_free(struct pl_stack *stack);
+void tcp_fastopen_cache_get(struct tcp_sock *tp, uint16_t *mss, struct tcp_fastopen_cookie *cookie);
+void tcp_fastopen_cache_set(struct tcp_sock *tp, uint16_t mss, const struct tcp_fastopen_cookie *cookie, bool syn_lost,
+			    uint16_t try_experimental);
+bool tcp_peer_is_proven(struct pl_stack *stack, struct in_addr remote);
+
+/* ====== What the connection and the receiving half give ================================================================ */
+/* segment.c: data at the TCP header. false: too short, a bad header length or a bad checksum, counted. */
+bool tcp_segment_decode(struct pl_stack *stack, struct pktbuf *packet, struct tcp_segment *segment);
+/* header.c: option sizes are multiples of four; the return value is what they take. */
+unsigned tcp_options_syn(struct tcp_sock *tp, const struct pktbuf *packet, struct tcp_out_options *options);
+unsigned tcp_options_established(struct tcp_sock *tp, const struct pktbuf *packet, struct tcp_out_options *options);
+/* Put the TCP header with its options before the payload: order and padding as Linux, checksum and signature made. */
+void tcp_header_push(struct pktbuf *packet, const struct tcp_out_header *header, const struct tcp_out_options *options);
 /* receive.c */
 void tcp_data_queue(struct tcp_sock *tp, const struct tcp_segment *segment);
+void tcp_receive_destroy(struct tcp_sock *tp);		/* queues and timers of the receiving half */
+/* window.c */
+uint32_t tcp_receive_window(const struct tcp_sock *tp);
+uint16_t tcp_select_window(struct tcp_sock *tp);	/* the window field of the next segment; moves rcv_wnd, rcv_wup */
+/* The window of a SYN or SYN-ACK and its scale, from `space` bytes of buffer. */
+void tcp_select_initial_window(const struct pl_stack *stack, int space, uint32_t mss, uint32_t *rcv_wnd, uint32_t *window_clamp,
+			       bool wscale_ok, uint8_t *rcv_wscale, uint32_t init_rcv_wnd);
+void tcp_init_buffer_space(struct tcp_sock *tp);
+void tcp_rcv_space_adjust(struct tcp_sock *tp);
+uint32_t tcp_space(const struct tcp_sock *tp);		/* free receive memory, as window bytes */
+uint32_t tcp_full_space(const struct tcp_sock *tp);
+/* delack.c */
 void tcp_cleanup_rbuf(struct tcp_sock *tp, int copied);	/* the reader took bytes: is a window update due? */
 void tcp_schedule_delack(struct tcp_sock *tp);
-uint32_t tcp_receive_window(const struct tcp_sock *tp);
-void tcp_rcv_space_adjust(struct tcp_sock *tp);
-/* socket.c */
+/* A segment that acknowledges rcv_nxt leaves (tcp_event_ack_sent), or carries data (tcp_event_data_sent's pingpong part). */
+void tcp_ack_sent(struct tcp_sock *tp, uint32_t rcv_nxt);
+void tcp_data_sent(struct tcp_sock *tp);
+void tcp_enter_quickack(struct tcp_sock *tp, unsigned max);
+void tcp_enter_pingpong(struct tcp_sock *tp);
+/* input.c */
+void tcp_send_challenge_ack(struct tcp_sock *tp);
+void tcp_replace_ts_recent(struct tcp_sock *tp, const struct tcp_segment *segment);	/* tcp_ack, TCP_ACK_UPDATE_TS_RECENT */
+/* close.c */
 void tcp_done(struct tcp_sock *tp);			/* to CLOSE, wake everyone */
 void tcp_reset_received(struct tcp_sock *tp, int error);
 void tcp_write_error(struct tcp_sock *tp);		/* timed out: sk_err_soft or ETIMEDOUT */
-void tcp_set_state(struct tcp_sock *tp, uint8_t state);	/* with the CurrEstab, … counters */
+void tcp_set_state(struct tcp_sock *tp, uint8_t state);	/* with the CurrEstab, … counters; leaves the tables on CLOSE */
+bool tcp_out_of_resources(struct tcp_sock *tp, bool do_reset);	/* orphans beyond tcp_max_orphans: killed, true */
 void tcp_enter_memory_pressure(struct tcp_sock *tp);
+void tcp_close_timer(struct tcp_sock *tp, pl_time timeout);	/* keepalive timer for FIN-WAIT-2 of an orphan */
+/* keepalive.c */
+void tcp_keepalive_arm(struct tcp_sock *tp, pl_time after);
+void tcp_keepalive_stop(struct tcp_sock *tp);
+uint32_t tcp_keepalive_time_when(const struct tcp_sock *tp);	/* jiffies */
+/* fastopen.c: the SYN with a cookie, a cookie request, data: called by tcp_connect_send with the SYN already queued */
+int tcp_fastopen_send_syn(struct tcp_sock *tp, struct pktbuf *syn);
+void tcp_fastopen_synack_timer(struct tcp_sock *tp);	/* RTO of a Fast Open child in SYN-RECV: the SYN-ACK again */
+void tcp_fastopen_active_detect_blackhole(struct tcp_sock *tp, bool expired);
+bool tcp_fastopen_active_should_disable(struct tcp_sock *tp);
 /* timewait.c */
 void tcp_time_wait(struct tcp_sock *tp, uint8_t state, pl_time timeout);
+/* md5.c */
+const struct tcp_md5_key *tcp_md5_lookup(const struct tcp_sock *tp, struct in_addr remote);
 
 static inline uint32_t tcp_jiffies32(const struct tcp_sock *tp) { return stack_jiffies(tp->sk.stack); }
 static inline uint32_t tcp_packets_in_flight(const struct tcp_sock *tp)
 {
 	return tp->packets_out - (tp->sacked_out + tp->lost_out) + tp->retrans_out;
+}
+/* The clock of TCP timestamps, before the connection's offset: milliseconds, or microseconds with usec_ts. */
+static inline uint32_t tcp_clock_ts(const struct pl_stack *stack, bool usec)
+{
+	return (uint32_t)(stack->now / (usec ? PL_NSEC_PER_USEC : PL_NSEC_PER_MSEC));
 }
 
 #endif
