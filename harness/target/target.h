@@ -33,6 +33,7 @@ struct target_config {
 	unsigned links;
 	struct in_addr gateway;		/* next hop of the default route over link[0]; 0: none */
 	struct in_addr remote;		/* the far end; routed over link[0] */
+	unsigned remote_prefix_length;	/* how much of it: the route is to remote/remote_prefix_length; 0 means 32 */
 	bool is_anyip;			/* --is_anyip: the local address may be any of the prefix */
 	bool send_omit_free;		/* --send_omit_free */
 	uint64_t seed;
@@ -66,6 +67,13 @@ struct target_ops {
 	void (*close)(struct target *target);		/* whatever state it is in; leaves nothing behind */
 
 	pl_time (*now)(struct target *target);
+	/*
+	 * The instant that the script is to count as its 0; called once, after the init commands. A target in real time waits here
+	 * for a well-chosen moment: 250 us after a jiffy began, so that events at whole milliseconds do not straddle jiffies.
+	 */
+	pl_time (*start)(struct target *target);
+	/* What CLOCK_REALTIME reads when `now` reads 0, in nanoseconds since 1970. */
+	int64_t (*wall_clock)(struct target *target);
 	/*
 	 * Until `until` has come, a packet was sent by the stack, or a submitted call is finished: whichever is first, told by the
 	 * result. `want` masks what may end the wait early (1 << TARGET_PACKET | 1 << TARGET_CALL).

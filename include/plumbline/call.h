@@ -54,6 +54,8 @@ enum pl_arg {
 /*
  * One row a call: X(name, argument kinds...). The name is the system call's; PL_OP_<name> is its number, pl_call_table[] its
  * row. Calls on plain files (open, lseek on them) act on the harness's own files, which the stack's descriptors may refer to.
+ * cap_set is packetdrill's: cap_set(CAP_EFFECTIVE | CAP_PERMITTED | CAP_INHERITABLE, CAP_x, CAP_SET | CAP_CLEAR), on the caller;
+ * the first and the last are the enums of libcap (cap_flag_t: 0, 1, 2; cap_flag_value_t: CAP_CLEAR 0, CAP_SET 1).
  */
 #define PL_CALL_LIST(X)                                                                                                        \
 	X(socket, PL_ARG_INT, PL_ARG_INT, PL_ARG_INT)                                                                          \
@@ -92,7 +94,7 @@ enum pl_arg {
 	X(splice, PL_ARG_FD, PL_ARG_OFFSET, PL_ARG_FD, PL_ARG_OFFSET, PL_ARG_SIZE, PL_ARG_INT)                                 \
 	X(sendfile, PL_ARG_FD, PL_ARG_FD, PL_ARG_OFFSET, PL_ARG_SIZE)                                                          \
 	X(open, PL_ARG_PATH, PL_ARG_INT, PL_ARG_INT)                                                                           \
-	X(cap_set, PL_ARG_INT, PL_ARG_INT)
+	X(cap_set, PL_ARG_INT, PL_ARG_INT, PL_ARG_INT)
 
 enum pl_op {
 #define PL_CALL_ENUM(name, ...) PL_OP_##name,
