@@ -81,6 +81,13 @@ struct tcp_segment {
 	} option;
 };
 
+/* A MSG_ZEROCOPY send, or several in a row that share a buffer: reported when the last buffer holding it is freed (zerocopy.c). */
+struct tcp_zerocopy {
+	unsigned references;
+	uint32_t id, calls, bytes;	/* first notification id, how many calls */
+	bool copied;			/* the kernel had to copy after all: SO_EE_CODE_ZEROCOPY_COPIED */
+};
+
 /*
  * Per-packet state of a buffer in one of TCP's queues (pktbuf.control). In the receive and out-of-order queues only seq,
  * end_seq and flags mean anything, and data is at the payload.
@@ -89,27 +96,27 @@ struct tcp_control {
 	uint32_t seq, end_seq;
 	uint16_t flags;			/* TH_* to send, or as received */
 	uint8_t sacked;			/* TCPCB_* */
-	bool eor, txstamp_ack, fully_sent_once;
-	uint8_t zerocopy;
-	pl_time sent;			/* last (re)transmission */
-	uint32_t segments;		/* tcp_skb_pcount */
+	bool eor : 1, txstamp_ack : 1, app_limited : 1, delivered_once : 1;
+	uint32_t segments;		/* tcp_skb_pcount: packets on the wire; 0: not counted yet */
+	uint32_t gso_size;		/* payload of each of them (tcp_skb_mss) */
+	pl_time sent;			/* last (re)transmission, or the departure that pacing planned; 0: never */
 	/* rate sampling at the time of sending */
-	uint32_t delivered, delivered_ce;
-	pl_time delivered_time, first_tx_time;
-	bool app_limited;
-	uint32_t in_flight;
+	uint64_t delivered_us, first_tx_us;
+	uint32_t delivered, delivered_ce, in_flight;
 	uint32_t timestamp_key;
-	uint32_t tx_flags;		/* SKBTX_* */
+	uint8_t tx_flags;		/* TCPTX_* */
+	struct tcp_zerocopy *zerocopy;	/* holds a reference */
 };
+enum { TCPTX_SCHED = 1, TCPTX_SOFTWARE = 2 };	/* time stamps wanted of this buffer's last byte; txstamp_ack is the third */
 enum { TCPCB_SACKED_ACKED = 1, TCPCB_SACKED_RETRANS = 2, TCPCB_LOST = 4, TCPCB_EVER_RETRANS = 128 };
 _Static_assert(sizeof(struct tcp_control) <= sizeof(((struct pktbuf *)0)->control), "fits the packet's control area");
 static inline struct tcp_control *tcp_cb(const struct pktbuf *packet) { return (struct tcp_control *)(uintptr_t)packet->control; }
 
 /* Delivery rate over one acknowledgement (draft-cheng-iccrg-delivery-rate-estimation). */
 struct rate_sample {
-	pl_time prior_time;
+	uint64_t prior_us;		/* delivered_us when the packet sampled was sent; 0: no sample */
 	uint32_t prior_delivered, prior_delivered_ce, prior_in_flight, losses, acked_sacked, last_end_seq;
-	int32_t delivered, delivered_ce;
+	int32_t delivered, delivered_ce;	/* -1: no valid sample */
 	int64_t interval_us, send_interval_us, receive_interval_us, rtt_us;
 	bool is_app_limited, is_retrans, is_ack_delayed;
 };
@@ -268,38 +275,65 @@ struct tcp_sock {
 	/* --- sending --- */
 	struct pktbuf_queue write_queue;	/* not yet sent: starts at tcp_send_head */
 	struct pktbuf_queue retransmit_queue;	/* sent, not yet acknowledged, by seq */
-	uint32_t mss_cache, pmtu_cookie, ext_header_length, tcp_header_len, xmit_size_goal_segs;
-	uint32_t packets_out, retrans_out, max_packets_out, cwnd_usage_seq, sacked_out, lost_out, lost, reordering, reord_seen;
-	uint32_t retrans_stamp, undo_marker, undo_retrans, high_seq, prior_ssthresh, prior_cwnd, prr_delivered, prr_out;
-	int32_t undo_retrans_count;
-	uint32_t snd_cwnd, snd_ssthresh, snd_cwnd_cnt, snd_cwnd_clamp, snd_cwnd_used, snd_cwnd_stamp;
-	uint32_t total_retrans, notsent_lowat, high_retrans;
-	uint8_t ca_state, retransmits, backoff, probes_out, ca_dst_locked;
-	bool is_cwnd_limited, nonagle_off, repair, is_sack_reneg, tlp_retrans, fast_retrans_pending, thin_lto;
-	uint8_t nonagle;		/* TCP_NAGLE_OFF 1, TCP_NAGLE_CORK 2, TCP_NAGLE_PUSH 4 */
-	struct pktbuf *highest_sack, *retransmit_skb_hint;
-	uint32_t tlp_high_seq, snd_cwnd_min;
+	uint32_t mss_cache, pmtu_cookie, ext_header_length, tcp_header_len;	/* ext: IP options; tcp: with the usual TCP options */
+	uint16_t gso_segs;		/* what a large segment may hold, in packets (tcp_send_mss) */
+	uint8_t nonagle;		/* TCP_NAGLE_* */
+	bool repair, nospace;		/* TCP_REPAIR; SOCK_NOSPACE: the writer waits, or poll said that there is no room */
+	uint32_t notsent_lowat;		/* 0: the tunable's */
 	uint64_t bytes_sent, bytes_acked, bytes_retrans, bytes_received, segs_out, segs_in, data_segs_out, data_segs_in;
-	uint32_t dsack_dups, lsndtime, delivered, delivered_ce, app_limited, rate_delivered, rate_interval_us;
-	bool rate_app_limited;
-	pl_time delivered_mstamp, first_tx_mstamp, tcp_mstamp, next_pacing_time;
-	uint32_t srtt_us, mdev_us, mdev_max_us, rttvar_us, rtt_seq;	/* srtt is << 3, as the kernel keeps it */
-	int64_t rto;			/* jiffies, as icsk_rto */
-	uint32_t rto_min_jiffies, delack_max_jiffies, rto_max_jiffies;
-	struct { struct { uint32_t time, value; } s[3]; } rtt_min;	/* windowed minimum */
-	struct { pl_time mstamp; uint64_t rtt_us; uint32_t end_seq; uint8_t reo_wnd_steps, reo_wnd_persist; bool dsack_seen,
-		 advanced; uint32_t last_delivered; } rack;
-	uint32_t frto_undo, frto;
-	pl_time busy_start, rwnd_limited_time, sndbuf_limited_time, busy_time;
-	uint8_t chrono_type;
-	pl_time chrono_start, chrono_stat[3];
-	struct { int enabled; uint32_t probe_size, search_high, search_low, probe_seq_start, probe_seq_end, probe_timestamp; } mtup;
-	uint32_t total_rto, total_rto_recoveries, rto_stamp, total_rto_time;
-	uint32_t user_timeout;		/* milliseconds */
-	int linger2;			/* jiffies; 0: tcp_fin_timeout, -1: none (TCP_LINGER2 < 0) */
-	uint64_t ca_priv[26];
+	uint32_t lsndtime;		/* jiffies of the last data sent */
+
+	/* congestion window */
+	uint32_t snd_cwnd, snd_ssthresh, snd_cwnd_cnt, snd_cwnd_clamp, snd_cwnd_used, snd_cwnd_stamp;
+	uint32_t max_packets_out, cwnd_usage_seq;
+	bool is_cwnd_limited;
+	uint32_t prior_ssthresh, prior_cwnd, prr_delivered, prr_out, high_seq;
 	const struct tcp_cong *cong;
-	bool cong_setsockopt;
+	bool cong_setsockopt, cong_dst_locked, cong_initialized;
+	uint64_t cong_priv[26];
+
+	/* loss recovery */
+	uint8_t ca_state;			/* TCP_CA_STATE_* */
+	uint32_t packets_out, retrans_out, sacked_out, lost_out, lost, reordering, reord_seen, dsack_dups, total_retrans;
+	struct pktbuf *highest_sack;		/* the buffer after the highest one SACKed; NULL: the write queue's head */
+	struct pktbuf *retransmit_hint;		/* no lost buffer that needs to be sent is before it; NULL: unknown */
+	uint32_t undo_marker, retrans_stamp;	/* stamp in units of the timestamp clock */
+	int32_t undo_retrans;			/* retransmissions that D-SACK could still declare needless; -1: no undo by D-SACK */
+	bool frto, is_sack_reneg, tlp_retrans, thin_lto;
+	uint32_t tlp_high_seq;
+	struct {
+		uint64_t mstamp_us;		/* when the packet was sent that was delivered and sent last */
+		uint32_t rtt_us, end_seq, last_delivered;
+		uint8_t reo_wnd_steps, reo_wnd_persist;
+		bool dsack_seen, advanced;
+	} rack;
+
+	/* round trips and timeouts; spans of timers in jiffies */
+	uint32_t srtt_us, mdev_us, mdev_max_us, rttvar_us, rtt_seq;	/* srtt is << 3, mdev and rttvar << 2, as the kernel has it */
+	struct { uint32_t time, value; } rtt_min[3];			/* windowed minimum: jiffies, microseconds */
+	uint32_t rto, rto_min, rto_max, delack_max;
+	uint8_t retransmits, backoff, probes_out;
+	uint32_t probes_tstamp;			/* jiffies of the first unanswered probe */
+	uint32_t user_timeout;			/* milliseconds */
+	uint16_t total_rto, total_rto_recoveries;
+	uint32_t rto_stamp, total_rto_time;	/* milliseconds */
+
+	/* delivery rate */
+	uint32_t delivered, delivered_ce, app_limited, rate_delivered, rate_interval_us;
+	uint64_t delivered_us, first_tx_us;	/* delivered_mstamp, first_tx_mstamp */
+	bool rate_app_limited;
+	pl_time wstamp;				/* tcp_wstamp_ns: earliest departure of the next segment */
+	enum { TCP_PACING_NONE, TCP_PACING_NEEDED, TCP_PACING_QUEUE } pacing;	/* nobody, TCP's own timer, the link's queue */
+
+	/* how long data waited, and for what (tcp_chrono_*), jiffies */
+	uint8_t chrono_type;
+	uint32_t chrono_start, chrono_stat[3];
+
+	struct {				/* path MTU probing, RFC 4821: sizes are MTUs */
+		bool enabled;
+		uint32_t search_high, search_low, probe_size, probe_seq_start, probe_seq_end, probe_timestamp;
+	} mtup;
+	int linger2;			/* jiffies; 0: tcp_fin_timeout, -1: none (TCP_LINGER2 < 0) */
 
 	/* --- receiving --- */
 	struct pktbuf_queue out_of_order;	/* by seq */
