@@ -34,6 +34,7 @@ struct pl_stack {
 	struct timer_heap timers;
 	struct prng prng;
 	struct sysctls sysctl;
+	bool first_namespace;		/* has the tunables that only the first network namespace has */
 	uint64_t counter[CNT_COUNT];
 	uint64_t icmp_in_type[256], icmp_out_type[256];
 	pthread_mutex_t lock;

@@ -15,6 +15,13 @@ ssize_t pl_sysctl_read(struct pl_stack *stack, const char *path, char *buffer, s
 /* One write(2) at offset 0: bytes taken, or the kernel handler's -errno. */
 ssize_t pl_sysctl_write(struct pl_stack *stack, const char *path, const char *text, size_t length);
 
+/*
+ * The same at a file position, which is moved where the kernel's handler moves it. Numbers are read in one piece from position
+ * 0 and are at their end elsewhere; a write elsewhere is counted and ignored, but for the texts and lists that can go on.
+ */
+ssize_t pl_sysctl_pread(struct pl_stack *stack, const char *path, char *buffer, size_t size, int64_t *position);
+ssize_t pl_sysctl_pwrite(struct pl_stack *stack, const char *path, const char *text, size_t length, int64_t *position);
+
 /* What a directory walk sees. A visitor returning non-zero stops the walk, which then returns that value. */
 struct pl_sysctl_file {
 	const char *path;	/* below /proc/sys, valid during the visit */

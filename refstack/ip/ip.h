@@ -15,6 +15,7 @@ struct in_device {
 	struct inet_address *addresses;	/* primary first, in the order added */
 	struct conf_sysctls conf;	/* conf/IF */
 	struct neigh_sysctls neigh;	/* neigh/IF */
+	uint64_t conf_set, neigh_set;	/* a bit per int of them: set on this link, no longer the default's */
 	struct ip_mc_list *groups;
 };
 struct inet_address {
@@ -53,6 +54,7 @@ int route_output(struct pl_stack *stack, struct flow *flow, struct route **route
 int route_input(struct pl_stack *stack, struct pktbuf *packet, struct route **route);
 struct route *route_hold(struct route *route);
 void route_put(struct pl_stack *stack, struct route *route);
+void route_cache_flush(struct pl_stack *stack);	/* every cached route is stale from now on */
 bool route_valid(const struct pl_stack *stack, const struct route *route);
 /* The route of a connected socket, looked up again when it is stale; NULL and *error when there is none. Not held. */
 struct route *sock_route(struct sock *sk, int *error);

@@ -1,246 +1,66 @@
-/* The values that a fresh network namespace starts with. */
-#include "sysctl.h"
-
-#include <plumbline/stack.h>
+/*
+ * Where a stack's tunables start: each row's text through its own kind, then what Linux derives from the machine.
+ */
 #include <stdio.h>
+#include <string.h>
 
-static const struct conf_sysctls conf_start = {
-	.accept_local = 0,
-	.accept_redirects = 1,
-	.accept_source_route = 1,
-	.arp_accept = 0,
-	.arp_announce = 0,
-	.arp_evict_nocarrier = 1,
-	.arp_filter = 0,
-	.arp_ignore = 0,
-	.arp_notify = 0,
-	.bc_forwarding = 0,
-	.bootp_relay = 0,
-	.disable_policy = 0,
-	.disable_xfrm = 0,
-	.drop_gratuitous_arp = 0,
-	.drop_unicast_in_l2_multicast = 0,
-	.force_igmp_version = 0,
-	.forwarding = 0,
-	.igmpv2_unsolicited_report_interval = 10000,
-	.igmpv3_unsolicited_report_interval = 1000,
-	.ignore_routes_with_linkdown = 0,
-	.log_martians = 0,
-	.mc_forwarding = 0,
-	.medium_id = 0,
-	.promote_secondaries = 0,
-	.proxy_arp = 0,
-	.proxy_arp_pvlan = 0,
-	.route_localnet = 0,
-	.rp_filter = 0,
-	.secure_redirects = 1,
-	.send_redirects = 1,
-	.shared_media = 1,
-	.src_valid_mark = 0,
-	.tag = 0,
-};
+#include "../internal.h"
+#include "../ip/ip.h"
 
-static const struct neigh_sysctls neigh_start = {
-	.anycast_delay = 100,
-	.app_solicit = 0,
-	.base_reachable_time = 30,
-	.base_reachable_time_ms = 30000,
-	.delay_first_probe_time = 5,
-	.gc_interval = 30,
-	.gc_stale_time = 60,
-	.gc_thresh1 = 128,
-	.gc_thresh2 = 512,
-	.gc_thresh3 = 1024,
-	.interval_probe_time_ms = 5000,
-	.locktime = 100,
-	.mcast_resolicit = 0,
-	.mcast_solicit = 3,
-	.proxy_delay = 80,
-	.proxy_qlen = 64,
-	.retrans_time = 100,
-	.retrans_time_ms = 1000,
-	.ucast_solicit = 3,
-	.unres_qlen = 101,
-	.unres_qlen_bytes = 212992,
-};
+static void *global_field(struct sysctls *sysctls, const struct sysctl_row *row)
+{
+	switch ((enum sysctl_place)row->place) {
+	case PLACE_CONF:
+		return (char *)&sysctls->conf_all + row->offset;
+	case PLACE_NEIGH:
+		return (char *)&sysctls->neigh_default + row->offset;
+	case PLACE_CORE:
+	case PLACE_IPV4:
+	case PLACE_ROUTE:
+	case PLACE_IPV6:
+	case PLACE_COUNT:
+		break;
+	}
+	return (char *)sysctls + row->offset;
+}
 
-static const struct sysctls start = {
-	.high_order_alloc_disable = 0,
-	.max_skb_frags = 17,
-	.message_burst = 10,
-	.message_cost = 5,
-	.netdev_budget = 300,
-	.netdev_max_backlog = 1000,
-	.optmem_max = 131072,
-	.rmem_default = 212992,
-	.rmem_max = 4194304,
-	.somaxconn = 4096,
-	.tstamp_allow_data = 1,
-	.txrehash = 1,
-	.wmem_default = 212992,
-	.wmem_max = 4194304,
-	.cipso_cache_bucket_size = 10,
-	.cipso_cache_enable = 1,
-	.cipso_rbm_optfmt = 0,
-	.cipso_rbm_strictvalid = 1,
-	.fib_multipath_hash_fields = 7,
-	.fib_multipath_hash_policy = 0,
-	.fib_multipath_hash_seed = 0,
-	.fib_multipath_use_neigh = 0,
-	.fib_notify_on_flag_change = 0,
-	.fib_sync_mem = 524288,
-	.fwmark_reflect = 0,
-	.icmp_echo_enable_probe = 0,
-	.icmp_echo_ignore_all = 0,
-	.icmp_echo_ignore_broadcasts = 1,
-	.icmp_errors_use_inbound_ifaddr = 0,
-	.icmp_ignore_bogus_error_responses = 1,
-	.icmp_msgs_burst = 50,
-	.icmp_msgs_per_sec = 1000,
-	.icmp_ratelimit = 1000,
-	.icmp_ratemask = 6168,
-	.igmp_link_local_mcast_reports = 1,
-	.igmp_max_memberships = 20,
-	.igmp_max_msf = 10,
-	.igmp_qrv = 2,
-	.inet_peer_maxttl = 600,
-	.inet_peer_minttl = 120,
-	.inet_peer_threshold = 65664,
-	.ip_autobind_reuse = 0,
-	.ip_default_ttl = 64,
-	.ip_dynaddr = 0,
-	.ip_early_demux = 1,
-	.ip_forward = 0,
-	.ip_forward_update_priority = 1,
-	.ip_forward_use_pmtu = 0,
-	.ip_local_port_range = { 32768, 60999 },
-	.ip_no_pmtu_disc = 0,
-	.ip_nonlocal_bind = 0,
-	.ip_unprivileged_port_start = 1024,
-	.ipfrag_high_thresh = 4194304,
-	.ipfrag_low_thresh = 3145728,
-	.ipfrag_max_dist = 64,
-	.ipfrag_secret_interval = 0,
-	.ipfrag_time = 30,
-	.nexthop_compat_mode = 1,
-	.raw_l3mdev_accept = 1,
-	.tcp_abort_on_overflow = 0,
-	.tcp_adv_win_scale = 1,
-	.tcp_app_win = 31,
-	.tcp_autocorking = 1,
-	.tcp_backlog_ack_defer = 1,
-	.tcp_base_mss = 1024,
-	.tcp_challenge_ack_limit = 2147483647,
-	.tcp_child_ehash_entries = 0,
-	.tcp_comp_sack_delay_ns = 1000000,
-	.tcp_comp_sack_nr = 44,
-	.tcp_comp_sack_slack_ns = 100000,
-	.tcp_dsack = 1,
-	.tcp_early_demux = 1,
-	.tcp_early_retrans = 3,
-	.tcp_ecn = 2,
-	.tcp_ecn_fallback = 1,
-	.tcp_ecn_option = 2,
-	.tcp_ecn_option_beacon = 3,
-	.tcp_ehash_entries = -262144,
-	.tcp_fack = 0,
-	.tcp_fastopen = 1,
-	.tcp_fastopen_blackhole_timeout_sec = 0,
-	.tcp_fin_timeout = 60,
-	.tcp_frto = 2,
-	.tcp_fwmark_accept = 0,
-	.tcp_invalid_ratelimit = 500,
-	.tcp_keepalive_intvl = 75,
-	.tcp_keepalive_probes = 9,
-	.tcp_keepalive_time = 7200,
-	.tcp_l3mdev_accept = 0,
-	.tcp_limit_output_bytes = 4194304,
-	.tcp_low_latency = 0,
-	.tcp_max_orphans = 131072,
-	.tcp_max_reordering = 300,
-	.tcp_max_syn_backlog = 2048,
-	.tcp_max_tw_buckets = 131072,
-	.tcp_mem = { 287898, 383867, 575796 },
-	.tcp_migrate_req = 0,
-	.tcp_min_rtt_wlen = 300,
-	.tcp_min_snd_mss = 48,
-	.tcp_min_tso_segs = 2,
-	.tcp_moderate_rcvbuf = 1,
-	.tcp_mtu_probe_floor = 48,
-	.tcp_mtu_probing = 0,
-	.tcp_no_metrics_save = 0,
-	.tcp_no_ssthresh_metrics_save = 1,
-	.tcp_notsent_lowat = 4294967295,
-	.tcp_orphan_retries = 0,
-	.tcp_pacing_ca_ratio = 120,
-	.tcp_pacing_ss_ratio = 200,
-	.tcp_pingpong_thresh = 1,
-	.tcp_plb_cong_thresh = 128,
-	.tcp_plb_enabled = 0,
-	.tcp_plb_idle_rehash_rounds = 3,
-	.tcp_plb_rehash_rounds = 12,
-	.tcp_plb_suspend_rto_sec = 60,
-	.tcp_probe_interval = 600,
-	.tcp_probe_threshold = 8,
-	.tcp_recovery = 1,
-	.tcp_reflect_tos = 0,
-	.tcp_reordering = 3,
-	.tcp_retrans_collapse = 1,
-	.tcp_retries1 = 3,
-	.tcp_retries2 = 15,
-	.tcp_rfc1337 = 0,
-	.tcp_rmem = { 4096, 131072, 33554432 },
-	.tcp_rto_max_ms = 120000,
-	.tcp_rto_min_us = 200000,
-	.tcp_sack = 1,
-	.tcp_shrink_window = 0,
-	.tcp_slow_start_after_idle = 1,
-	.tcp_stdurg = 0,
-	.tcp_syn_linear_timeouts = 4,
-	.tcp_syn_retries = 6,
-	.tcp_synack_retries = 5,
-	.tcp_syncookies = 1,
-	.tcp_thin_linear_timeouts = 0,
-	.tcp_timestamps = 1,
-	.tcp_tso_rtt_log = 9,
-	.tcp_tso_win_divisor = 3,
-	.tcp_tw_reuse = 2,
-	.tcp_tw_reuse_delay = 1000,
-	.tcp_window_scaling = 1,
-	.tcp_wmem = { 4096, 16384, 4194304 },
-	.tcp_workaround_signed_windows = 0,
-	.udp_child_hash_entries = 0,
-	.udp_early_demux = 1,
-	.udp_hash_entries = -16384,
-	.udp_l3mdev_accept = 0,
-	.udp_mem = { 575799, 767734, 1151598 },
-	.udp_rmem_min = 4096,
-	.udp_wmem_min = 4096,
-	.xfrm4_gc_thresh = 32768,
-	.route_error_burst = 1250,
-	.route_error_cost = 250,
-	.route_gc_elasticity = 8,
-	.route_gc_interval = 60,
-	.route_gc_min_interval = 0,
-	.route_gc_min_interval_ms = 500,
-	.route_gc_thresh = -1,
-	.route_gc_timeout = 300,
-	.route_max_size = 2147483647,
-	.route_min_adv_mss = 256,
-	.route_min_pmtu = 552,
-	.route_mtu_expires = 600,
-	.route_redirect_load = 5,
-	.route_redirect_number = 9,
-	.route_redirect_silence = 5120,
-	.default_qdisc = "pfifo_fast",
-	.ping_group_range = { 1, 0 },
-};
+/* tcp_mem, udp_mem and buffer ceilings as tcp_init, udp_init and sk_init size them from memory. */
+static void from_memory(struct sysctls *sysctls, uint64_t pages)
+{
+	unsigned long tcp = pages / 16 > 128 ? pages / 16 : 128, udp = pages / 8 > 128 ? pages / 8 : 128;
+	unsigned long limit = pages << 12 >> 7;	/* 1/128 of memory, for the largest buffers */
+
+	sysctls->tcp_mem[0] = tcp / 4 * 3;
+	sysctls->tcp_mem[1] = tcp;
+	sysctls->tcp_mem[2] = sysctls->tcp_mem[0] * 2;
+	sysctls->udp_mem[0] = udp / 4 * 3;
+	sysctls->udp_mem[1] = udp;
+	sysctls->udp_mem[2] = sysctls->udp_mem[0] * 2;
+	sysctls->tcp_wmem[2] = (int)(limit < 4194304 ? limit : 4194304);
+	sysctls->tcp_rmem[2] = (int)(limit < 33554432 ? limit : 33554432);
+}
 
 void sysctl_defaults(struct sysctls *sysctls, const struct pl_machine *machine)
 {
-	*sysctls = start;
-	sysctls->conf_all = sysctls->conf_default = conf_start;
-	sysctls->neigh_default = neigh_start;
+	/* The kinds look at nothing of a stack but its machine and its other tunables. */
+	struct pl_stack scratch = { .machine = *machine };
+
+	for (unsigned i = 0; i < sysctl_row_count; i++) {
+		const struct sysctl_row *row = &sysctl_rows[i];
+		struct sysctl_row unbounded = *row;
+		int64_t position = 0;
+
+		if (!*row->start)
+			continue;
+		unbounded.minimum = INT64_MIN;
+		unbounded.maximum = UINT64_MAX;
+		sysctl_kind_table[row->kind].write(
+			&(struct sysctl_access){ &scratch, &unbounded, global_field(&scratch.sysctl, row) }, row->start,
+			strlen(row->start), &position);
+	}
+	scratch.sysctl.conf_default = scratch.sysctl.conf_all;
+	from_memory(&scratch.sysctl, machine->ram_pages);
+	*sysctls = scratch.sysctl;
 	snprintf(sysctls->tcp_congestion_control, sizeof(sysctls->tcp_congestion_control), "%s", machine->congestion_control);
 	snprintf(sysctls->tcp_available_congestion_control, sizeof(sysctls->tcp_available_congestion_control), "%s",
 		 machine->available_congestion_control);

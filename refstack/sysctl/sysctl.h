@@ -1,256 +1,116 @@
 /*
- * The tunables as the stack's code reads them: stack->sysctl.tcp_sack. A field has its file's name; the three of tcp_rmem are
- * an array. Values are in the file's own units.
+ * The tunables as the stack's code reads them: stack->sysctl.tcp_sack, link->ipv4->conf.rp_filter. A field has its file's name
+ * (route_NAME for route/NAME); the three of tcp_rmem are an array.
+ *
+ * Values are kept as the kernel keeps them: a tunable whose file counts seconds, milliseconds or hundredths (kinds JIFFIES,
+ * MS_JIFFIES, USERHZ in sysctl_list.h) holds jiffies. SYSCTL_TIME turns those into a span.
  */
 #ifndef REFSTACK_SYSCTL_H
 #define REFSTACK_SYSCTL_H
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#define SYSCTL_FIELD_INT(field) int field;
+#define SYSCTL_FIELD_U8(field) uint8_t field;
+#define SYSCTL_FIELD_UINT(field) unsigned field;
+#define SYSCTL_FIELD_INT3(field) int field[3];
+#define SYSCTL_FIELD_ULONG(field) unsigned long field;
+#define SYSCTL_FIELD_ULONG3(field) unsigned long field[3];
+#define SYSCTL_FIELD_JIFFIES(field) int field;
+#define SYSCTL_FIELD_MS_JIFFIES(field) int field;
+#define SYSCTL_FIELD_MS_JIFFIES_POSITIVE(field) int field;
+#define SYSCTL_FIELD_USERHZ(field) int field;
+#define SYSCTL_FIELD_UNRES_QLEN(field) int field;
+#define SYSCTL_FIELD_PORT_RANGE(field) int field[2];
+#define SYSCTL_FIELD_UNPRIVILEGED(field) int field;
+#define SYSCTL_FIELD_PORT_BITMAP(field) uint8_t field[65536 / 8];	/* bit per port */
+#define SYSCTL_FIELD_GID_RANGE(field) uint32_t field[2];
+#define SYSCTL_FIELD_FASTOPEN_KEY(field) uint8_t field[2][16]; unsigned tcp_fastopen_keys;	/* 0: none made yet */
+#define SYSCTL_FIELD_CONGESTION(field) char field[16];		/* of new sockets */
+#define SYSCTL_FIELD_ALLOWED(field) char field[128];
+#define SYSCTL_FIELD_TEXT(field) char field[128];
+#define SYSCTL_FIELD_TRIGGER(field)
 
 struct conf_sysctls {
-	int accept_local;
-	int accept_redirects;
-	int accept_source_route;
-	int arp_accept;
-	int arp_announce;
-	int arp_evict_nocarrier;
-	int arp_filter;
-	int arp_ignore;
-	int arp_notify;
-	int bc_forwarding;
-	int bootp_relay;
-	int disable_policy;
-	int disable_xfrm;
-	int drop_gratuitous_arp;
-	int drop_unicast_in_l2_multicast;
-	int force_igmp_version;
-	int forwarding;
-	int igmpv2_unsolicited_report_interval;
-	int igmpv3_unsolicited_report_interval;
-	int ignore_routes_with_linkdown;
-	int log_martians;
-	int mc_forwarding;
-	int medium_id;
-	int promote_secondaries;
-	int proxy_arp;
-	int proxy_arp_pvlan;
-	int route_localnet;
-	int rp_filter;
-	int secure_redirects;
-	int send_redirects;
-	int shared_media;
-	int src_valid_mark;
-	int tag;
+#define CONF(file, ...) int file;
+#include "sysctl_list.h"
 };
 
 struct neigh_sysctls {
-	int anycast_delay;
-	int app_solicit;
-	int base_reachable_time;
-	int base_reachable_time_ms;
-	int delay_first_probe_time;
-	int gc_interval;
-	int gc_stale_time;
-	int gc_thresh1;
-	int gc_thresh2;
-	int gc_thresh3;
-	int interval_probe_time_ms;
-	int locktime;
-	int mcast_resolicit;
-	int mcast_solicit;
-	int proxy_delay;
-	int proxy_qlen;
-	int retrans_time;
-	int retrans_time_ms;
-	int ucast_solicit;
-	int unres_qlen;
-	int unres_qlen_bytes;
+#define NEIGH(file, field, kind, ...) SYSCTL_FIELD_##kind(field)
+#define NEIGH_DEFAULT(file, field, kind, ...) SYSCTL_FIELD_##kind(field)
+#include "sysctl_list.h"
 };
 
 struct sysctls {
-	/* net/core */
-	int high_order_alloc_disable;
-	int max_skb_frags;
-	int message_burst;
-	int message_cost;
-	int netdev_budget;
-	int netdev_max_backlog;
-	int optmem_max;
-	int rmem_default;
-	int rmem_max;
-	int somaxconn;
-	int tstamp_allow_data;
-	int txrehash;
-	int wmem_default;
-	int wmem_max;
-	char default_qdisc[16];
-	/* net/ipv4 */
-	int cipso_cache_bucket_size;
-	int cipso_cache_enable;
-	int cipso_rbm_optfmt;
-	int cipso_rbm_strictvalid;
-	int fib_multipath_hash_fields;
-	int fib_multipath_hash_policy;
-	int fib_multipath_hash_seed;
-	int fib_multipath_use_neigh;
-	int fib_notify_on_flag_change;
-	int fib_sync_mem;
-	int fwmark_reflect;
-	int icmp_echo_enable_probe;
-	int icmp_echo_ignore_all;
-	int icmp_echo_ignore_broadcasts;
-	int icmp_errors_use_inbound_ifaddr;
-	int icmp_ignore_bogus_error_responses;
-	int icmp_msgs_burst;
-	int icmp_msgs_per_sec;
-	int icmp_ratelimit;
-	int icmp_ratemask;
-	int igmp_link_local_mcast_reports;
-	int igmp_max_memberships;
-	int igmp_max_msf;
-	int igmp_qrv;
-	int inet_peer_maxttl;
-	int inet_peer_minttl;
-	int inet_peer_threshold;
-	int ip_autobind_reuse;
-	int ip_default_ttl;
-	int ip_dynaddr;
-	int ip_early_demux;
-	int ip_forward;
-	int ip_forward_update_priority;
-	int ip_forward_use_pmtu;
-	int ip_local_port_range[2];
-	int ip_no_pmtu_disc;
-	int ip_nonlocal_bind;
-	int ip_unprivileged_port_start;
-	long ipfrag_high_thresh;
-	long ipfrag_low_thresh;
-	int ipfrag_max_dist;
-	int ipfrag_secret_interval;
-	int ipfrag_time;
-	int nexthop_compat_mode;
-	int raw_l3mdev_accept;
-	int tcp_abort_on_overflow;
-	int tcp_adv_win_scale;
-	int tcp_app_win;
-	int tcp_autocorking;
-	int tcp_backlog_ack_defer;
-	int tcp_base_mss;
-	int tcp_challenge_ack_limit;
-	int tcp_child_ehash_entries;
-	int tcp_comp_sack_delay_ns;
-	int tcp_comp_sack_nr;
-	int tcp_comp_sack_slack_ns;
-	int tcp_dsack;
-	int tcp_early_demux;
-	int tcp_early_retrans;
-	int tcp_ecn;
-	int tcp_ecn_fallback;
-	int tcp_ecn_option;
-	int tcp_ecn_option_beacon;
-	int tcp_ehash_entries;
-	int tcp_fack;
-	int tcp_fastopen;
-	int tcp_fastopen_blackhole_timeout_sec;
-	int tcp_fin_timeout;
-	int tcp_frto;
-	int tcp_fwmark_accept;
-	int tcp_invalid_ratelimit;
-	int tcp_keepalive_intvl;
-	int tcp_keepalive_probes;
-	int tcp_keepalive_time;
-	int tcp_l3mdev_accept;
-	int tcp_limit_output_bytes;
-	int tcp_low_latency;
-	int tcp_max_orphans;
-	int tcp_max_reordering;
-	int tcp_max_syn_backlog;
-	int tcp_max_tw_buckets;
-	long tcp_mem[3];
-	int tcp_migrate_req;
-	int tcp_min_rtt_wlen;
-	int tcp_min_snd_mss;
-	int tcp_min_tso_segs;
-	int tcp_moderate_rcvbuf;
-	int tcp_mtu_probe_floor;
-	int tcp_mtu_probing;
-	int tcp_no_metrics_save;
-	int tcp_no_ssthresh_metrics_save;
-	unsigned tcp_notsent_lowat;
-	int tcp_orphan_retries;
-	int tcp_pacing_ca_ratio;
-	int tcp_pacing_ss_ratio;
-	int tcp_pingpong_thresh;
-	int tcp_plb_cong_thresh;
-	int tcp_plb_enabled;
-	int tcp_plb_idle_rehash_rounds;
-	int tcp_plb_rehash_rounds;
-	int tcp_plb_suspend_rto_sec;
-	int tcp_probe_interval;
-	int tcp_probe_threshold;
-	int tcp_recovery;
-	int tcp_reflect_tos;
-	int tcp_reordering;
-	int tcp_retrans_collapse;
-	int tcp_retries1;
-	int tcp_retries2;
-	int tcp_rfc1337;
-	int tcp_rmem[3];
-	int tcp_rto_max_ms;
-	int tcp_rto_min_us;
-	int tcp_sack;
-	int tcp_shrink_window;
-	int tcp_slow_start_after_idle;
-	int tcp_stdurg;
-	int tcp_syn_linear_timeouts;
-	int tcp_syn_retries;
-	int tcp_synack_retries;
-	int tcp_syncookies;
-	int tcp_thin_linear_timeouts;
-	int tcp_timestamps;
-	int tcp_tso_rtt_log;
-	int tcp_tso_win_divisor;
-	int tcp_tw_reuse;
-	int tcp_tw_reuse_delay;
-	int tcp_window_scaling;
-	int tcp_wmem[3];
-	int tcp_workaround_signed_windows;
-	int udp_child_hash_entries;
-	int udp_early_demux;
-	int udp_hash_entries;
-	int udp_l3mdev_accept;
-	long udp_mem[3];
-	int udp_rmem_min;
-	int udp_wmem_min;
-	int xfrm4_gc_thresh;
-	int route_error_burst;
-	int route_error_cost;
-	int route_gc_elasticity;
-	int route_gc_interval;
-	int route_gc_min_interval;
-	int route_gc_min_interval_ms;
-	int route_gc_thresh;
-	int route_gc_timeout;
-	int route_max_size;
-	int route_min_adv_mss;
-	int route_min_pmtu;
-	int route_mtu_expires;
-	int route_redirect_load;
-	int route_redirect_number;
-	int route_redirect_silence;
-	uint32_t ping_group_range[2];
-	uint8_t ip_local_reserved_ports[65536 / 8];	/* bit per port */
-	uint8_t tcp_fastopen_key[2][16];
-	unsigned tcp_fastopen_keys;			/* 0: none made yet */
-	char tcp_congestion_control[16];		/* of new sockets */
-	char tcp_available_congestion_control[128], tcp_allowed_congestion_control[128];
+#define SYSCTL(folder, file, field, kind, ...) SYSCTL_FIELD_##kind(field)
+#define SYSCTL_FIRST(folder, file, field, kind, ...) SYSCTL_FIELD_##kind(field)
+#include "sysctl_list.h"
 	struct conf_sysctls conf_all, conf_default;	/* conf/IF is in_device.conf */
 	struct neigh_sysctls neigh_default;
 };
 
+/* The span of a tunable kept in jiffies. */
+#define SYSCTL_TIME(stack, value) jiffies_to_time(stack, value)
+
+struct pl_stack;
 struct pl_machine;
+struct in_device;
+
+/* What a fresh namespace starts with on that machine. */
 void sysctl_defaults(struct sysctls *sysctls, const struct pl_machine *machine);
+/* A new link's conf/IF and neigh/IF: copies of the defaults as they stand. */
+void sysctl_link_init(struct pl_stack *stack, struct in_device *device);
+/* The link got an address: later changes of conf/default do not reach it any more. */
+void sysctl_link_pin(struct in_device *device);
+
+/* --- rows and kinds: for sysctl.c, kinds.c, special.c and whoever documents the tunables --------------------------------- */
+enum sysctl_kind {
+	SYSCTL_INT, SYSCTL_U8, SYSCTL_UINT, SYSCTL_INT2, SYSCTL_INT3, SYSCTL_ULONG, SYSCTL_ULONG2, SYSCTL_ULONG3, SYSCTL_JIFFIES, SYSCTL_MS_JIFFIES,
+	SYSCTL_MS_JIFFIES_POSITIVE, SYSCTL_USERHZ, SYSCTL_UNRES_QLEN, SYSCTL_PORT_RANGE, SYSCTL_UNPRIVILEGED, SYSCTL_PORT_BITMAP,
+	SYSCTL_GID_RANGE, SYSCTL_FASTOPEN_KEY, SYSCTL_CONGESTION, SYSCTL_ALLOWED, SYSCTL_TEXT, SYSCTL_TRIGGER, SYSCTL_KINDS
+};
+enum sysctl_place { PLACE_CORE, PLACE_IPV4, PLACE_ROUTE, PLACE_IPV6, PLACE_CONF, PLACE_NEIGH, PLACE_COUNT };
+
+struct sysctl_row {
+	const char *file;
+	const char *start;		/* text in a fresh namespace; "" where the machine or nobody sets it */
+	int64_t minimum;
+	uint64_t maximum;
+	uint32_t offset;		/* in struct sysctls, conf_sysctls or neigh_sysctls, by place */
+	uint16_t mode;
+	uint8_t place, kind;
+	bool first_only;		/* only the first network namespace has the file */
+	bool default_only;		/* neigh/default alone */
+};
+extern const struct sysctl_row sysctl_rows[];
+extern const unsigned sysctl_row_count;
+
+/* One open file's view of a value: what a kind's functions work on. */
+struct sysctl_access {
+	struct pl_stack *stack;
+	const struct sysctl_row *row;
+	void *value;
+};
+
+/*
+ * A kind's handlers, with the contract of procfs handlers: `position` is the file position, advanced by what was taken or given
+ * where the kernel's handler advances it. write: bytes taken or -errno. print: the whole text, its length; read decides what
+ * part of it a reader gets.
+ */
+struct sysctl_kind_ops {
+	ssize_t (*write)(const struct sysctl_access *access, const char *text, size_t length, int64_t *position);
+	size_t (*print)(const struct sysctl_access *access, char *buffer, size_t size);
+	bool seekable;			/* reads go on where the last one ended; otherwise whatever did not fit is lost */
+};
+extern const struct sysctl_kind_ops sysctl_kind_table[SYSCTL_KINDS];
+
+/* proc_get_long's rules: one number of at most 21 characters at *text, in C's bases; -EINVAL, or 0 with *text moved past it. */
+int sysctl_scan(const char **text, size_t *left, unsigned long *magnitude, bool *negative, const char *separators);
+size_t sysctl_skip_spaces(const char **text, size_t *left);
 
 #endif
