@@ -125,7 +125,8 @@ struct pl_call {
 	struct pl_waiting *waiting;	/* what it waits for; NULL when it does not wait */
 	struct pl_call *ready_next;	/* in the list of calls to look at again */
 	pl_time since;			/* when the timeout now running began */
-	int64_t progress;		/* bytes, messages or events done before it had to wait */
+	int64_t progress;		/* bytes done before it had to wait; the protocol's own */
+	int64_t messages;		/* recvmmsg, sendmmsg: messages done; splice, sendfile: bytes moved */
 	bool ready, timed_out, cancelled;
 };
 

@@ -36,6 +36,13 @@ enum sock_flag {		/* bits of sock.flag, the kernel's SOCK_* flags and SO_* switc
 };
 _Static_assert(SF_COUNT <= 64, "sock.flag is 64 bits");
 
+/* sock.state: the kernel's numbers, as /proc/net/tcp and TCP_INFO show them. netinet/tcp.h has the same: do not include both. */
+enum tcp_state {
+	TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_SYN_RECV, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_TIME_WAIT, TCP_CLOSE, TCP_CLOSE_WAIT,
+	TCP_LAST_ACK, TCP_LISTEN, TCP_CLOSING, TCP_NEW_SYN_RECV,
+};
+enum { RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3 };	/* sock.shutdown */
+
 struct sock;
 
 /* An IPv4 options area as the stack sends it: at most 40 bytes, a multiple of four, with the first hop of a source route. */
@@ -70,9 +77,10 @@ struct proto {
 	int64_t (*bind)(struct sock *sk, const struct sockaddr *address, socklen_t length);
 	int64_t (*connect)(struct sock *sk, struct pl_call *call, const struct sockaddr *address, socklen_t length, int flags);
 	int64_t (*listen)(struct sock *sk, int backlog);
+	/* 0 and in *child the connection, with a reference that becomes the caller's. */
 	int64_t (*accept)(struct sock *sk, struct pl_call *call, int flags, struct sock **child);
-	int64_t (*shutdown)(struct sock *sk, int how);
-	int64_t (*getname)(struct sock *sk, struct sockaddr_in *address, bool peer);
+	int64_t (*shutdown)(struct sock *sk, int how);	/* how is one of SHUT_*; state, sk->shutdown and wakes are its own */
+	int64_t (*getname)(struct sock *sk, struct sockaddr_in *address, bool peer);	/* 0 or -ENOTCONN; also after accept */
 	int64_t (*sendmsg)(struct sock *sk, struct pl_call *call, const struct msghdr *msg, int flags);
 	int64_t (*recvmsg)(struct sock *sk, struct pl_call *call, struct msghdr *msg, int flags);
 	int64_t (*setsockopt)(struct sock *sk, int level, int name, const void *value, socklen_t length);
@@ -88,7 +96,7 @@ struct sock {
 	struct sock *all_next, **all_prev;	/* every socket of the stack */
 	unsigned references;		/* one for the open file, one for each who keeps a pointer to it */
 	bool has_descriptor;
-	uint8_t state;			/* TCP_* as in netinet/tcp.h; datagram sockets use TCP_CLOSE and TCP_ESTABLISHED */
+	uint8_t state;			/* enum tcp_state; datagram sockets use TCP_CLOSE and TCP_ESTABLISHED */
 	uint8_t shutdown;		/* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
 	uint8_t reuse, reuseport;	/* sk_reuse is small integer: 2 is forced */
 	uint64_t flag;			/* 1 << SF_* */

@@ -35,12 +35,7 @@
 #include "../ip/ip.h"
 #include "../socket/sock.h"
 
-/* linux/tcp.h, not netinet/tcp.h: struct tcp_info is whole there. It has no state numbers; these are the kernel's. */
-enum tcp_state {
-	TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_SYN_RECV, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_TIME_WAIT, TCP_CLOSE, TCP_CLOSE_WAIT,
-	TCP_LAST_ACK, TCP_LISTEN, TCP_CLOSING, TCP_NEW_SYN_RECV,
-};
-
+/* linux/tcp.h, not netinet/tcp.h: struct tcp_info is whole there. The state numbers are in sock.h. */
 #define TCP_HEADER 20
 #define TCP_MAX_HEADER (TCP_HEADER + 40)
 #define TCP_MAX_SACKS 4

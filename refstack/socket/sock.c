@@ -1,0 +1,113 @@
+/* Sockets made, counted and freed; the memory they are charged for. */
+#include "file.h"
+
+#include <stdlib.h>
+
+#include "../ip/ip.h"
+
+struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int type, int protocol)
+{
+	struct descriptor_table *table = stack->descriptors;
+	struct sock *sk = calloc(1, proto->size);
+
+	if (!sk)
+		return NULL;
+	sk->stack = stack;
+	sk->proto = proto;
+	sk->type = type;
+	sk->protocol = protocol;
+	sk->references = 1;
+	sk->state = TCP_CLOSE;
+	sk->receive_buffer = stack->sysctl.rmem_default;
+	sk->send_buffer = stack->sysctl.wmem_default;
+	sk->receive_low_water = 1;
+	sk->receive_timeout = sk->send_timeout = PL_TIME_NEVER;
+	sk->max_pacing_rate = sk->pacing_rate = UINT64_MAX;
+	sk->stamp = -1;
+	sk->uid = stack->uid;
+	sk->unicast_ttl = -1;
+	sk->multicast_ttl = 1;
+	sk->pmtudisc = stack->sysctl.ip_no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;
+	sock_flag_set(sk, SF_MC_LOOP, true);
+	sock_flag_set(sk, SF_MC_ALL, true);
+
+	sk->all_next = table->sockets;
+	sk->all_prev = &table->sockets;
+	if (table->sockets)
+		table->sockets->all_prev = &sk->all_next;
+	table->sockets = sk;
+	stack->usage.sockets++;
+	return sk;
+}
+
+void sock_hold(struct sock *sk)
+{
+	sk->references++;
+}
+
+/* Free sk whatever its references. */
+static void sock_destroy(struct sock *sk)
+{
+	struct pl_stack *stack = sk->stack;
+
+	if (sk->proto->destroy)
+		sk->proto->destroy(sk);
+	pktbuf_queue_purge(stack, &sk->receive_queue);
+	pktbuf_queue_purge(stack, &sk->error_queue);
+	free(sk->options);
+	if (sk->route)
+		route_put(stack, sk->route);
+	*sk->all_prev = sk->all_next;
+	if (sk->all_next)
+		sk->all_next->all_prev = sk->all_prev;
+	stack->usage.sockets--;
+	free(sk);
+}
+
+void sock_put(struct sock *sk)
+{
+	if (--sk->references == 0)
+		sock_destroy(sk);
+}
+
+void sock_destroy_all(struct pl_stack *stack)
+{
+	while (stack->descriptors->sockets)
+		sock_destroy(stack->descriptors->sockets);
+}
+
+struct sock *sock_first(const struct pl_stack *stack)
+{
+	return stack->descriptors->sockets;
+}
+
+int socket_install(struct pl_stack *stack, struct sock *sk, int flags)
+{
+	struct pl_file *file = file_new(stack, &socket_file_ops, O_RDWR | (flags & SOCK_NONBLOCK), sk);
+	int fd;
+
+	if (!file)
+		return -ENOMEM;
+	fd = descriptor_install(stack, file, 0, flags & SOCK_CLOEXEC);
+	if (fd < 0) {
+		free(file);
+		return fd;
+	}
+	sk->has_descriptor = true;
+	return fd;
+}
+
+void sock_charge_receive(struct sock *sk, struct pktbuf *packet)
+{
+	packet->owner = sk;
+	packet->charge = &sk->receive_allocated;
+	sk->receive_allocated += packet->truesize;
+}
+
+int sock_error_take(struct sock *sk)
+{
+	int error = sk->error;
+
+	sk->error = 0;
+	return -error;
+}
