@@ -59,6 +59,7 @@ void sysctl_defaults(struct sysctls *sysctls, const struct pl_machine *machine)
 			strlen(row->start), &position);
 	}
 	scratch.sysctl.conf_default = scratch.sysctl.conf_all;
+	scratch.sysctl.conf_all.accept_source_route = 0;
 	from_memory(&scratch.sysctl, machine->ram_pages);
 	*sysctls = scratch.sysctl;
 	snprintf(sysctls->tcp_congestion_control, sizeof(sysctls->tcp_congestion_control), "%s", machine->congestion_control);

@@ -61,6 +61,8 @@ static char *find_container(struct pl_stack *stack, enum sysctl_place place, con
 	found->all = place == PLACE_CONF && length == 3 && !memcmp(name, "all", 3);
 	if (found->all)
 		return (char *)&stack->sysctl.conf_all;
+	if (is_default && place == PLACE_NEIGH && !stack->first_namespace)
+		return NULL;
 	if (is_default)
 		return place == PLACE_CONF ? (char *)&stack->sysctl.conf_default : (char *)&stack->sysctl.neigh_default;
 	found->device = device_named(stack, name, length);
@@ -226,7 +228,7 @@ static int walk_rows(const struct walk *walk, enum sysctl_place place, const cha
 		const struct sysctl_row *row = &sysctl_rows[i];
 		char path[128];
 
-		if (row->place != place || !row_visible(walk->stack, row) || (row->default_only && (is_link || !walk->stack->first_namespace)))
+		if (row->place != place || !row_visible(walk->stack, row) || (row->default_only && is_link))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folder, row->file);
 		stop = walk->visit(walk->context, &(struct pl_sysctl_file){ .path = path, .mode = row->mode });
@@ -241,7 +243,7 @@ static int walk_links(const struct walk *walk, enum sysctl_place place)
 
 	if (!stop && place == PLACE_CONF)
 		stop = walk_rows(walk, place, "net/ipv4/conf/all", false);
-	if (!stop) {
+	if (!stop && (place == PLACE_CONF || walk->stack->first_namespace)) {
 		snprintf(folder, sizeof(folder), "%s/default", place_folder[place]);
 		stop = walk_rows(walk, place, folder, false);
 	}
@@ -332,6 +334,8 @@ void sysctl_link_init(struct pl_stack *stack, struct in_device *device)
 {
 	device->conf = stack->sysctl.conf_default;
 	device->neigh = stack->sysctl.neigh_default;
+	if (device->link->kind == PL_LINK_LOOPBACK)
+		device->conf.disable_policy = device->conf.disable_xfrm = 1;
 }
 
 void sysctl_link_pin(struct in_device *device)

@@ -1,0 +1,361 @@
+/*
+ * The mounted tree, over libfuse's low-level interface.
+ *
+ * Positions. procfs handlers keep their own idea of the file position: some do not move it, so that a second write through the
+ * same descriptor starts anew. The kernel's FUSE client counts bytes. A handle therefore remembers where the client should be
+ * next and what that means to the handler.
+ *
+ * Modes. A tunable's mode binds the superuser too, as in procfs: nobody writes a read-only one. For everybody else the kernel
+ * has checked the mode before (default_permissions).
+ */
+#define FUSE_USE_VERSION 35
+#include "fusefs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <plumbline/inspect.h>
+#include <plumbline/sysctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nodes.h"
+
+/* Seconds that the kernel may keep a name or an attribute: neither changes while it exists. */
+#define FOREVER 1e9
+
+struct fusefs {
+	struct fuse_session *session;
+	struct pl_stack *stack;
+	struct node_table nodes;
+	void (*before)(void *context);
+	void *context;
+};
+
+struct handle {
+	off_t expected;			/* the client's offset after the last transfer */
+	int64_t position;		/* the handler's */
+	char *text;			/* net/: as it was when the reading began */
+	size_t length;
+};
+
+/* Every request that looks at the stack stands between enter and leave. */
+static struct fusefs *enter(fuse_req_t request)
+{
+	struct fusefs *fs = fuse_req_userdata(request);
+
+	if (fs->stack) {
+		pl_stack_lock(fs->stack);
+		if (fs->before)
+			fs->before(fs->context);
+	}
+	node_refresh(&fs->nodes, fs->stack);
+	return fs;
+}
+
+static void leave(struct fusefs *fs)
+{
+	if (fs->stack)
+		pl_stack_unlock(fs->stack);
+}
+
+static struct stat node_stat(const struct fusefs *fs, const struct node *node)
+{
+	return (struct stat){
+		.st_ino = (ino_t)(node - fs->nodes.node) + 1,
+		.st_mode = node->mode | (node->folder ? S_IFDIR : S_IFREG),
+		.st_nlink = 1,
+		.st_uid = getuid(),
+		.st_gid = getgid(),
+	};
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *connection)
+{
+	/* A shell opens with O_TRUNC and then writes: one request, and no size to set. */
+	connection->want |= connection->capable & FUSE_CAP_ATOMIC_O_TRUNC;
+}
+
+static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+	struct fusefs *fs = enter(request);
+	struct node *folder = node_of(&fs->nodes, parent), *node = NULL;
+	struct fuse_entry_param entry = { 0 };
+	char path[512];
+
+	if (folder && (size_t)snprintf(path, sizeof(path), "%s%s%s", folder->path, *folder->path ? "/" : "", name) < sizeof(path)) {
+		entry.ino = node_find(&fs->nodes, path);
+		node = node_of(&fs->nodes, entry.ino);
+	}
+	if (node) {
+		entry.attr = node_stat(fs, node);
+		entry.attr_timeout = FOREVER;
+		entry.entry_timeout = node_transient(node) ? 0 : FOREVER;
+		fuse_reply_entry(request, &entry);
+	} else {
+		fuse_reply_err(request, ENOENT);
+	}
+	leave(fs);
+}
+
+static void op_getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct fusefs *fs = enter(request);
+	struct node *node = node_of(&fs->nodes, ino);
+
+	if (node) {
+		struct stat attributes = node_stat(fs, node);
+
+		fuse_reply_attr(request, &attributes, FOREVER);
+	} else {
+		fuse_reply_err(request, ENOENT);
+	}
+	leave(fs);
+}
+
+/* Truncation is part of how shells write and changes nothing; modes and owners are the kernel's own and stay. */
+static void op_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int which, struct fuse_file_info *info)
+{
+	if (which & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		fuse_reply_err(request, EPERM);
+	else
+		op_getattr(request, ino, info);
+}
+
+/* Offsets 1 and 2 follow "." and ".."; beyond them an entry's offset is its inode plus 2. */
+static void op_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	struct fusefs *fs = enter(request);
+	char *buffer = malloc(size);
+	size_t used = 0;
+
+	for (off_t at = offset; buffer && at < (off_t)fs->nodes.count + 2; at++) {
+		struct stat attributes = { .st_ino = ino, .st_mode = S_IFDIR };
+		const char *name = at == 0 ? "." : "..";
+		size_t entry;
+
+		if (at >= 2) {
+			struct node *node = node_of(&fs->nodes, (uint64_t)at - 1);
+
+			if (!node || node->parent != ino || at == 2)
+				continue;
+			attributes = node_stat(fs, node);
+			name = node->path + node->name;
+		}
+		entry = fuse_add_direntry(request, buffer + used, size - used, name, &attributes, at + 1);
+		if (entry > size - used)
+			break;
+		used += entry;
+	}
+	if (buffer)
+		fuse_reply_buf(request, buffer, used);
+	else
+		fuse_reply_err(request, ENOMEM);
+	free(buffer);
+	leave(fs);
+}
+
+static int open_error(const struct node *node, int flags)
+{
+	int access = flags & O_ACCMODE;
+
+	if (!node)
+		return ENOENT;
+	if (node->folder)
+		return EISDIR;
+	if (access != O_WRONLY && !(node->mode & 0444))
+		return EACCES;
+	return access != O_RDONLY && !(node->mode & 0222) ? EACCES : 0;
+}
+
+static void op_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct fusefs *fs = enter(request);
+	int error = open_error(node_of(&fs->nodes, ino), info->flags);
+	struct handle *handle = error ? NULL : calloc(1, sizeof(*handle));
+
+	if (!error && !handle)
+		error = ENOMEM;
+	if (error) {
+		fuse_reply_err(request, error);
+	} else {
+		info->fh = (uintptr_t)handle;
+		info->direct_io = 1;
+		if (fuse_reply_open(request, info) < 0)
+			free(handle);
+	}
+	leave(fs);
+}
+
+static void op_release(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+
+	free(handle->text);
+	free(handle);
+	fuse_reply_err(request, 0);
+}
+
+/* The handler's position for a transfer at the client's offset. */
+static int64_t *handle_seek(struct handle *handle, off_t offset)
+{
+	if (offset != handle->expected)
+		handle->position = offset;
+	return &handle->position;
+}
+
+static void read_net(struct fusefs *fs, fuse_req_t request, struct handle *handle, const char *name, size_t size, off_t offset)
+{
+	if (!handle->text || offset == 0) {
+		char *text = NULL;
+		ssize_t length = pl_inspect_file(fs->stack, name, &text);
+
+		if (length < 0) {
+			fuse_reply_err(request, (int)-length);
+			return;
+		}
+		free(handle->text);
+		handle->text = text;
+		handle->length = (size_t)length;
+	}
+	if ((size_t)offset >= handle->length)
+		fuse_reply_buf(request, NULL, 0);
+	else
+		fuse_reply_buf(request, handle->text + offset,
+			       handle->length - (size_t)offset < size ? handle->length - (size_t)offset : size);
+}
+
+static void read_sysctl(struct fusefs *fs, fuse_req_t request, struct handle *handle, const char *path, size_t size, off_t offset)
+{
+	int64_t *position = handle_seek(handle, offset);
+	char *buffer = malloc(size);
+	ssize_t length = buffer ? pl_sysctl_pread(fs->stack, path, buffer, size, position) : -ENOMEM;
+
+	if (length < 0) {
+		fuse_reply_err(request, (int)-length);
+	} else {
+		handle->expected = offset + length;
+		fuse_reply_buf(request, buffer, (size_t)length);
+	}
+	free(buffer);
+}
+
+static void op_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	struct fusefs *fs = enter(request);
+	struct node *node = node_of(&fs->nodes, ino);
+	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+
+	if (!node || !fs->stack)
+		fuse_reply_err(request, ENOENT);
+	else if (!strncmp(node->path, "net/", 4))
+		read_net(fs, request, handle, node->path + 4, size, offset);
+	else
+		read_sysctl(fs, request, handle, node->path + 4, size, offset);
+	leave(fs);
+}
+
+static void op_write(fuse_req_t request, fuse_ino_t ino, const char *text, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	struct fusefs *fs = enter(request);
+	struct node *node = node_of(&fs->nodes, ino);
+	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+	ssize_t taken = -ENOENT;
+
+	/* A tunable's size is 0: whoever appends writes at its start. The client thinks that it has grown. */
+	if (info->flags & O_APPEND)
+		handle->position = 0;
+	else
+		handle_seek(handle, offset);
+	if (node && fs->stack)
+		taken = pl_sysctl_pwrite(fs->stack, node->path + 4, text, size, &handle->position);
+	if (taken < 0) {
+		fuse_reply_err(request, (int)-taken);
+	} else {
+		handle->expected = offset + taken;
+		fuse_reply_write(request, (size_t)taken);
+	}
+	leave(fs);
+}
+
+static const struct fuse_lowlevel_ops operations = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readdir = op_readdir,
+	.open = op_open,
+	.release = op_release,
+	.read = op_read,
+	.write = op_write,
+};
+
+struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **error)
+{
+	static const char *const words[] = { "plumbline", "-o", "default_permissions,allow_other,fsname=plumbline,subtype=plumbline" };
+	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+	struct fusefs *fs = calloc(1, sizeof(*fs));
+
+	*error = "no memory";
+	if (!fs)
+		return NULL;
+	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .context = config->context };
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		fuse_opt_add_arg(&arguments, words[i]);
+	fs->session = fuse_session_new(&arguments, &operations, sizeof(operations), fs);
+	fuse_opt_free_args(&arguments);
+	*error = "libfuse refuses a session";
+	if (!fs->session)
+		goto failed;
+	*error = "cannot mount (is /dev/fuse there, and may we mount here?)";
+	if (fuse_session_mount(fs->session, config->directory) < 0)
+		goto failed;
+	fcntl(fuse_session_fd(fs->session), F_SETFL, O_NONBLOCK);
+	*error = NULL;
+	return fs;
+failed:
+	fusefs_unmount(fs);
+	return NULL;
+}
+
+void fusefs_show(struct fusefs *fs, struct pl_stack *stack)
+{
+	fs->stack = stack;
+	fs->nodes.generation = UINT64_MAX;	/* a new stack may stand where a freed one stood */
+}
+
+int fusefs_fd(const struct fusefs *fs)
+{
+	return fuse_session_fd(fs->session);
+}
+
+bool fusefs_serve(struct fusefs *fs)
+{
+	struct fuse_buf buffer = { 0 };
+
+	while (!fuse_session_exited(fs->session)) {
+		int received = fuse_session_receive_buf(fs->session, &buffer);
+
+		if (received == -EINTR)
+			continue;
+		if (received <= 0)
+			break;
+		fuse_session_process_buf(fs->session, &buffer);
+	}
+	free(buffer.mem);
+	return !fuse_session_exited(fs->session);
+}
+
+void fusefs_unmount(struct fusefs *fs)
+{
+	if (!fs)
+		return;
+	if (fs->session) {
+		fuse_session_unmount(fs->session);
+		fuse_session_destroy(fs->session);
+	}
+	node_free_all(&fs->nodes);
+	free(fs);
+}

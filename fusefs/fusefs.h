@@ -1,0 +1,33 @@
+/*
+ * A stack's tree, mounted: DIR/sys/net/... as /proc/sys/net, DIR/net/... as /proc/net.
+ *
+ * It names no tunable: it walks the stack's rows. It starts no thread: whoever serves it polls fusefs_fd and calls fusefs_serve,
+ * so a stack and its tree can live in one thread. Calls into the stack happen under pl_stack_lock.
+ */
+#ifndef FUSEFS_H
+#define FUSEFS_H
+
+#include <plumbline/stack.h>
+#include <stdbool.h>
+
+struct fusefs;
+
+struct fusefs_config {
+	struct pl_stack *stack;		/* may be changed later with fusefs_show; NULL: an empty tree */
+	const char *directory;		/* where to mount; or "/dev/fd/N", an open /dev/fuse that is mounted already */
+	void (*before)(void *context);	/* told before a request touches the stack: a live run moves the clock here; may be NULL */
+	void *context;
+};
+
+/* Mounted, or NULL with a message in *error (static). */
+struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **error);
+/* Show another stack from now on (NULL: an empty tree). */
+void fusefs_show(struct fusefs *fs, struct pl_stack *stack);
+/* Readable when a request waits. */
+int fusefs_fd(const struct fusefs *fs);
+/* Answer the waiting requests. false: the file system was unmounted from outside. */
+bool fusefs_serve(struct fusefs *fs);
+/* Unmount and free; also after an outside unmount. NULL is ignored. */
+void fusefs_unmount(struct fusefs *fs);
+
+#endif
