@@ -182,7 +182,7 @@ ssize_t pl_sysctl_pwrite(struct pl_stack *stack, const char *path, const char *t
 {
 	struct sysctl_access access;
 	struct found found;
-	int64_t before;
+	int64_t before, moved = *position;
 	ssize_t taken;
 
 	if (find_file(stack, path, &found))
@@ -193,9 +193,11 @@ ssize_t pl_sysctl_pwrite(struct pl_stack *stack, const char *path, const char *t
 		return 0;
 	access = (struct sysctl_access){ stack, found.row, found.value };
 	before = hook_value(&found);
-	taken = sysctl_kind_table[found.row->kind].write(&access, text, length, position);
-	if (taken >= 0)
-		hook_after_write(stack, &found, before, hook_value(&found));
+	taken = sysctl_kind_table[found.row->kind].write(&access, text, length, &moved);
+	if (taken < 0)
+		return taken;
+	*position = moved;
+	hook_after_write(stack, &found, before, hook_value(&found));
 	return taken;
 }
 
