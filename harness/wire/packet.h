@@ -97,6 +97,7 @@ struct wire_option {
 	uint8_t kind;
 	uint8_t length;			/* as on the wire; 1 for EOL and NOP */
 	bool any_value;			/* the script says that it is there, not what it holds */
+	bool cut;			/* the header ended before its length byte */
 	union {
 		struct { uint32_t val, ecr; } timestamp;
 		struct { unsigned count; struct { uint32_t start, end; } block[4]; } sack;
@@ -134,7 +135,7 @@ struct packet {
 	const uint8_t *payload;		/* NULL: only its length is known */
 	size_t payload_length;
 	bool payload_given;
-	struct packet *quoted;		/* what an ICMP error quotes, or NULL; then there is no payload */
+	struct packet *quoted;		/* what an ICMP error quotes, or NULL; the payload is then what follows it (RFC 4884) */
 	pl_time time;			/* when it was seen */
 	unsigned gso_size, gso_segments;	/* 0: not a large segment */
 	bool decoded;			/* made from bytes: every field that the bytes hold is given */
