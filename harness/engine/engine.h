@@ -23,7 +23,6 @@ struct run_options {
 	bool keep_going;		/* do not stop at the first failure */
 	bool no_commands, no_python;
 	uint64_t seed;
-	const char *pcap_file;		/* NULL: none */
 	const struct pl_machine *machine;
 };
 

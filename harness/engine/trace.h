@@ -26,6 +26,8 @@ struct trace_entry {
 struct trace {
 	struct trace_entry *entry;
 	unsigned count, room;
+	uint32_t ethernet_links;	/* bit per link: its packets begin with an Ethernet header */
+	int64_t wall_clock;		/* CLOCK_REALTIME at the script's start, nanoseconds since 1970, for captures */
 };
 
 #endif
