@@ -1,0 +1,358 @@
+#include "netstate.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+struct reading {
+	struct netstate *state;
+	bool full;			/* more than a netstate holds */
+};
+
+static struct netstate_link *link_of(struct netstate *state, int ifindex)
+{
+	for (unsigned i = 0; i < state->links; i++)
+		if (state->link[i].ifindex == ifindex)
+			return &state->link[i];
+	return NULL;
+}
+
+static uint32_t u32_of(const struct nlattr *attribute)
+{
+	return mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t) ? mnl_attr_get_u32(attribute) : 0;
+}
+
+static int read_link(const struct nlmsghdr *message, void *data)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	struct reading *reading = data;
+	struct netstate_link *link = &reading->state->link[reading->state->links];
+	const struct nlattr *attribute;
+
+	if (reading->state->links == NETSTATE_LINKS) {
+		reading->full = true;
+		return MNL_CB_OK;
+	}
+	*link = (struct netstate_link){ .ifindex = info->ifi_index, .up = info->ifi_flags & IFF_UP };
+	mnl_attr_for_each(attribute, message, sizeof(*info)) {
+		switch (mnl_attr_get_type(attribute)) {
+		case IFLA_IFNAME:
+			strncpy(link->name, mnl_attr_get_str(attribute), sizeof(link->name) - 1);
+			break;
+		case IFLA_MTU:
+			link->mtu = u32_of(attribute);
+			break;
+		case IFLA_TXQLEN:
+			link->txqueuelen = u32_of(attribute);
+			break;
+		}
+	}
+	reading->state->links++;
+	return MNL_CB_OK;
+}
+
+static int read_address(const struct nlmsghdr *message, void *data)
+{
+	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
+	struct reading *reading = data;
+	struct netstate_address *entry = &reading->state->address[reading->state->addresses];
+	const struct nlattr *attribute;
+
+	if (info->ifa_family != AF_INET)
+		return MNL_CB_OK;
+	if (reading->state->addresses == NETSTATE_ENTRIES) {
+		reading->full = true;
+		return MNL_CB_OK;
+	}
+	memset(entry, 0, sizeof(*entry));	/* the padding too: states are compared as bytes */
+	entry->ifindex = (int)info->ifa_index;
+	entry->address.prefix_length = info->ifa_prefixlen;
+	entry->address.scope = info->ifa_scope;
+	mnl_attr_for_each(attribute, message, sizeof(*info)) {
+		switch (mnl_attr_get_type(attribute)) {
+		case IFA_LOCAL:
+			entry->address.local.s_addr = u32_of(attribute);
+			break;
+		case IFA_ADDRESS:
+			entry->address.peer.s_addr = u32_of(attribute);
+			break;
+		case IFA_BROADCAST:
+			entry->address.broadcast.s_addr = u32_of(attribute);
+			break;
+		}
+	}
+	if (entry->address.peer.s_addr == entry->address.local.s_addr)
+		entry->address.peer.s_addr = 0;
+	reading->state->addresses++;
+	return MNL_CB_OK;
+}
+
+static void read_metrics(const struct nlattr *nest, struct pl_route *route)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each_nested(attribute, nest) {
+		unsigned type = mnl_attr_get_type(attribute);
+
+		if (type < sizeof(route->metric) / sizeof(route->metric[0]))
+			route->metric[type] = u32_of(attribute);
+	}
+}
+
+static void read_route_attributes(const struct nlmsghdr *message, struct pl_route *route)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, message, sizeof(struct rtmsg)) {
+		switch (mnl_attr_get_type(attribute)) {
+		case RTA_DST:
+			route->destination.s_addr = u32_of(attribute);
+			break;
+		case RTA_GATEWAY:
+			route->gateway.s_addr = u32_of(attribute);
+			break;
+		case RTA_PREFSRC:
+			route->preferred_source.s_addr = u32_of(attribute);
+			break;
+		case RTA_OIF:
+			route->ifindex = (int)u32_of(attribute);
+			break;
+		case RTA_PRIORITY:
+			route->priority = u32_of(attribute);
+			break;
+		case RTA_TABLE:
+			route->table = u32_of(attribute);
+			break;
+		case RTA_METRICS:
+			read_metrics(attribute, route);
+			break;
+		}
+	}
+}
+
+/* Routes that the kernel made of addresses are left out: the stack makes its own. */
+static int read_route(const struct nlmsghdr *message, void *data)
+{
+	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
+	struct reading *reading = data;
+	struct pl_route *route = &reading->state->route[reading->state->routes];
+
+	if (info->rtm_family != AF_INET || info->rtm_protocol == RTPROT_KERNEL || info->rtm_flags & RTM_F_CLONED)
+		return MNL_CB_OK;
+	if (reading->state->routes == NETSTATE_ENTRIES) {
+		reading->full = true;
+		return MNL_CB_OK;
+	}
+	memset(route, 0, sizeof(*route));
+	route->prefix_length = info->rtm_dst_len;
+	route->table = info->rtm_table;
+	route->type = info->rtm_type;
+	route->scope = info->rtm_scope;
+	route->tos = info->rtm_tos;
+	route->protocol = info->rtm_protocol;
+	read_route_attributes(message, route);
+	reading->state->routes++;
+	return MNL_CB_OK;
+}
+
+/* The root qdisc of a link: a pfifo with a limit, or anything else, which the stack's own queue stands for. */
+static int read_qdisc(const struct nlmsghdr *message, void *data)
+{
+	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
+	struct reading *reading = data;
+	struct netstate_link *link = link_of(reading->state, info->tcm_ifindex);
+	const struct nlattr *attribute;
+	bool fifo = false;
+
+	if (!link || info->tcm_parent != TC_H_ROOT)
+		return MNL_CB_OK;
+	mnl_attr_for_each(attribute, message, sizeof(*info)) {
+		unsigned type = mnl_attr_get_type(attribute);
+
+		if (type == TCA_KIND)
+			fifo = !strcmp(mnl_attr_get_str(attribute), "pfifo");
+		else if (type == TCA_OPTIONS && fifo && mnl_attr_get_payload_len(attribute) >= sizeof(struct tc_fifo_qopt))
+			link->queue_limit = ((const struct tc_fifo_qopt *)mnl_attr_get_payload(attribute))->limit;
+	}
+	link->limited = fifo;
+	return MNL_CB_OK;
+}
+
+/* Dump one kind of object into the state. */
+static bool dump(struct mnl_socket *socket, uint16_t type, size_t header, mnl_cb_t each, struct reading *reading)
+{
+	static const size_t room = 32768;
+	char *buffer = malloc(room);
+	struct nlmsghdr *request;
+	unsigned char *body;
+	ssize_t length;
+	int more = 1;
+
+	if (!buffer)
+		return false;
+	request = mnl_nlmsg_put_header(buffer);
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	/* The address family stands first in every one of these headers; packets and links have AF_UNSPEC. */
+	body = mnl_nlmsg_put_extra_header(request, header);
+	body[0] = type == RTM_GETLINK || type == RTM_GETQDISC ? AF_UNSPEC : AF_INET;
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		more = -1;
+	while (more > 0) {
+		length = mnl_socket_recvfrom(socket, buffer, room);
+		more = length < 0 ? -1 : mnl_cb_run(buffer, (size_t)length, 0, mnl_socket_get_portid(socket), each, reading);
+	}
+	free(buffer);
+	return more == 0;
+}
+
+static bool ethtool_flag(int fd, const char *name, uint32_t command)
+{
+	struct ethtool_value value = { .cmd = command };
+	struct ifreq request = { .ifr_data = (void *)&value };
+
+	strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
+	return ioctl(fd, SIOCETHTOOL, &request) < 0 || value.data;
+}
+
+static bool read_offloads(struct netstate *state)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	for (unsigned i = 0; i < state->links; i++)
+		state->link[i].gso = ethtool_flag(fd, state->link[i].name, ETHTOOL_GTSO) ||
+				     ethtool_flag(fd, state->link[i].name, ETHTOOL_GGSO);
+	close(fd);
+	return true;
+}
+
+bool netstate_read(struct netstate *state, const char **error)
+{
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct reading reading = { .state = state };
+	bool done;
+
+	*state = (struct netstate){ 0 };
+	done = socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 &&
+	       dump(socket, RTM_GETLINK, sizeof(struct ifinfomsg), read_link, &reading) &&
+	       dump(socket, RTM_GETADDR, sizeof(struct ifaddrmsg), read_address, &reading) &&
+	       dump(socket, RTM_GETROUTE, sizeof(struct rtmsg), read_route, &reading) &&
+	       dump(socket, RTM_GETQDISC, sizeof(struct tcmsg), read_qdisc, &reading) && read_offloads(state);
+	if (socket)
+		mnl_socket_close(socket);
+	*error = !done ? "netlink does not tell what the command has set" :
+		 reading.full ? "the command has set more links, addresses or routes than can be carried over" : NULL;
+	return !*error;
+}
+
+/* --- carrying over ----------------------------------------------------------------------------------------------------------- */
+
+/* The stack's index of a link of the namespace, or -1. */
+static int stack_link(struct pl_stack *stack, const struct netstate *state, int ifindex)
+{
+	for (unsigned i = 0; i < state->links; i++)
+		if (state->link[i].ifindex == ifindex)
+			return pl_link_find(stack, state->link[i].name);
+	return -1;
+}
+
+static const struct netstate_link *link_before(const struct netstate *before, const struct netstate_link *link)
+{
+	for (unsigned i = 0; i < before->links; i++)
+		if (before->link[i].ifindex == link->ifindex)
+			return &before->link[i];
+	return NULL;
+}
+
+static void apply_link(struct pl_stack *stack, const struct netstate_link *old, const struct netstate_link *new)
+{
+	int ifindex = pl_link_find(stack, new->name);
+
+	if (ifindex < 0)
+		return;
+	if (old->mtu != new->mtu)
+		pl_link_set_mtu(stack, ifindex, new->mtu);
+	if (old->gso != new->gso)
+		pl_link_set_gso(stack, ifindex, new->gso);
+	if (old->limited != new->limited || old->queue_limit != new->queue_limit)
+		pl_link_set_queue_limit(stack, ifindex, new->limited ? new->queue_limit : new->txqueuelen);
+	if (old->up != new->up)
+		pl_link_set_up(stack, ifindex, new->up);
+}
+
+static bool has_address(const struct netstate *state, const struct netstate_address *address)
+{
+	for (unsigned i = 0; i < state->addresses; i++)
+		if (!memcmp(&state->address[i], address, sizeof(*address)))
+			return true;
+	return false;
+}
+
+static bool has_route(const struct netstate *state, const struct pl_route *route)
+{
+	for (unsigned i = 0; i < state->routes; i++)
+		if (!memcmp(&state->route[i], route, sizeof(*route)))
+			return true;
+	return false;
+}
+
+static void apply_addresses(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+{
+	for (unsigned i = 0; i < before->addresses; i++) {
+		const struct netstate_address *gone = &before->address[i];
+		int ifindex = stack_link(stack, before, gone->ifindex);
+
+		if (ifindex >= 0 && !has_address(after, gone))
+			pl_address_delete(stack, ifindex, gone->address.local, gone->address.prefix_length);
+	}
+	for (unsigned i = 0; i < after->addresses; i++) {
+		const struct netstate_address *new = &after->address[i];
+		int ifindex = stack_link(stack, after, new->ifindex);
+
+		if (ifindex >= 0 && !has_address(before, new))
+			pl_address_add(stack, ifindex, &new->address);
+	}
+}
+
+/* A route over no link (blackhole, unreachable) has index 0 on both sides; one over a link that the stack lacks is passed by. */
+static bool route_over(struct pl_stack *stack, const struct netstate *state, const struct pl_route *from, struct pl_route *route)
+{
+	*route = *from;
+	if (from->ifindex)
+		route->ifindex = stack_link(stack, state, from->ifindex);
+	return route->ifindex >= 0;
+}
+
+static void apply_routes(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+{
+	struct pl_route route;
+
+	for (unsigned i = 0; i < before->routes; i++)
+		if (!has_route(after, &before->route[i]) && route_over(stack, before, &before->route[i], &route))
+			pl_route_delete(stack, &route);
+	for (unsigned i = 0; i < after->routes; i++)
+		if (!has_route(before, &after->route[i]) && route_over(stack, after, &after->route[i], &route))
+			pl_route_add(stack, &route, true);
+}
+
+void netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+{
+	for (unsigned i = 0; i < after->links; i++) {
+		const struct netstate_link *old = link_before(before, &after->link[i]);
+
+		if (old)
+			apply_link(stack, old, &after->link[i]);
+	}
+	apply_addresses(stack, before, after);
+	apply_routes(stack, before, after);
+}

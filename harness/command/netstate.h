@@ -1,0 +1,44 @@
+/*
+ * What `ip`, `tc` and `ethtool` have set in a network namespace, read over netlink, and carried over to a reference stack.
+ *
+ * A command runs among links that mirror the stack's. The state before it and the state after it are compared; what it added,
+ * removed or changed is done to the stack in the same words.
+ */
+#ifndef HARNESS_NETSTATE_H
+#define HARNESS_NETSTATE_H
+
+#include <net/if.h>
+#include <plumbline/link.h>
+#include <plumbline/stack.h>
+#include <stdbool.h>
+
+#define NETSTATE_LINKS 16
+#define NETSTATE_ENTRIES 64
+
+struct netstate_link {
+	int ifindex;			/* in the namespace */
+	char name[IFNAMSIZ];
+	unsigned mtu, txqueuelen, queue_limit;
+	bool up, gso, limited;		/* limited: a pfifo with queue_limit stands in front of it */
+};
+struct netstate_address {
+	int ifindex;
+	struct pl_address address;
+};
+struct netstate {
+	struct netstate_link link[NETSTATE_LINKS];
+	struct netstate_address address[NETSTATE_ENTRIES];
+	struct pl_route route[NETSTATE_ENTRIES];	/* ifindex: in the namespace */
+	unsigned links, addresses, routes;
+};
+
+/*
+ * Read the state of the network namespace this process is in. false with *error (static text) when netlink refuses, or when
+ * there is more than a netstate holds.
+ */
+bool netstate_read(struct netstate *state, const char **error);
+
+/* Do to the stack what leads from `before` to `after`. Links are matched by name; those the stack does not have are passed by. */
+void netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after);
+
+#endif
