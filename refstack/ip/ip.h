@@ -63,6 +63,8 @@ uint32_t route_advmss(const struct pl_stack *stack, const struct route *route);	
 void route_pmtu_learn(struct pl_stack *stack, struct in_addr destination, uint32_t mtu);	/* from ICMP; min_pmtu, mtu_expires */
 /* RTN_* of an address as `ip route get` classes it: local, broadcast, multicast, unicast, ... */
 int address_type(struct pl_stack *stack, struct in_addr address);
+/* Does some socket of the host take packets to this group that come in on link? source 0: from anyone (socket/multicast.c). */
+bool ip_mc_member(struct pl_stack *stack, const struct link *link, struct in_addr group, struct in_addr source);
 struct in_addr select_source(struct pl_stack *stack, const struct link *link, struct in_addr destination, uint8_t scope);
 
 /* --- input (input.c) ------------------------------------------------------------------------------------------------------- */

@@ -6,8 +6,6 @@
 	{                                                                                                                      \
 		return -ENOSYS;                                                                                                \
 	}
-ABSENT(getsockopt)
-ABSENT(setsockopt)
 ABSENT(ioctl)
 ABSENT(poll)
 ABSENT(epoll_create)

@@ -56,6 +56,7 @@ struct descriptor_table {
 	int room;			/* slots allocated */
 	struct sock *sockets;		/* every socket */
 	struct pl_waiting *waiting;	/* every call that waits */
+	uint64_t last_cookie;		/* SO_COOKIE */
 	bool freeing;			/* the stack is being freed: files are destroyed, not released */
 };
 

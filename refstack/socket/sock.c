@@ -1,5 +1,6 @@
 /* Sockets made, counted and freed; the memory they are charged for. */
-#include "file.h"
+#include "multicast.h"
+#include "options.h"
 
 #include <stdlib.h>
 
@@ -24,6 +25,9 @@ struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int typ
 	sk->receive_timeout = sk->send_timeout = PL_TIME_NEVER;
 	sk->max_pacing_rate = sk->pacing_rate = UINT64_MAX;
 	sk->stamp = -1;
+	sk->peek_offset = -1;
+	sk->incoming_cpu = -1;
+	sk->transmit_rehash = (int8_t)stack->sysctl.txrehash;
 	sk->uid = stack->uid;
 	sk->unicast_ttl = -1;
 	sk->multicast_ttl = 1;
@@ -38,6 +42,13 @@ struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int typ
 	table->sockets = sk;
 	stack->usage.sockets++;
 	return sk;
+}
+
+void sock_route_forget(struct sock *sk)
+{
+	if (sk->route)
+		route_put(sk->stack, sk->route);
+	sk->route = NULL;
 }
 
 void sock_hold(struct sock *sk)
@@ -55,6 +66,7 @@ static void sock_destroy(struct sock *sk)
 	pktbuf_queue_purge(stack, &sk->receive_queue);
 	pktbuf_queue_purge(stack, &sk->error_queue);
 	free(sk->options);
+	multicast_leave_all(sk);
 	if (sk->route)
 		route_put(stack, sk->route);
 	*sk->all_prev = sk->all_next;

@@ -32,7 +32,8 @@ enum sock_flag {		/* bits of sock.flag, the kernel's SOCK_* flags and SO_* switc
 	SF_NO_CHECK_TX, SF_TIMESTAMP_NEW, SF_PASSSEC, SF_TRANSPARENT, SF_FREEBIND, SF_HDRINCL, SF_NODEFRAG, SF_MC_LOOP,
 	SF_MC_ALL, SF_RECVERR, SF_RECVERR_RFC4884, SF_BIND_ADDRESS_NO_PORT, SF_DEFER_CONNECT, SF_RTALERT, SF_RCV_INQ,
 	SF_CORK, SF_CMSG_PKTINFO, SF_CMSG_TTL, SF_CMSG_TOS, SF_CMSG_RECVOPTS, SF_CMSG_RETOPTS, SF_CMSG_PASSSEC,
-	SF_CMSG_ORIGDSTADDR, SF_CMSG_CHECKSUM, SF_CMSG_RECVFRAGSIZE, SF_COUNT
+	SF_CMSG_ORIGDSTADDR, SF_CMSG_CHECKSUM, SF_CMSG_RECVFRAGSIZE, SF_WIFI_STATUS, SF_RCVMARK, SF_RCVPRIORITY,
+	SF_PREFER_BUSY_POLL, SF_TIMESTAMPING_RX_SOFTWARE, SF_COUNT
 };
 _Static_assert(SF_COUNT <= 64, "sock.flag is 64 bits");
 
@@ -45,7 +46,11 @@ enum { RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3 };	/* sock.shutdow
 
 struct sock;
 
-/* An IPv4 options area as the stack sends it: at most 40 bytes, a multiple of four, with the first hop of a source route. */
+/*
+ * An IPv4 options area to send, as IP_OPTIONS gave it: at most 40 bytes, a multiple of four. The first address of a source route
+ * is taken out into first_hop and the others moved up, so that its last place is free for the destination. Record route and
+ * timestamp are as they were given: the address and time of this host are for the output to fill in.
+ */
 struct ip_options {
 	uint8_t length;
 	uint8_t bytes[40];
@@ -87,6 +92,13 @@ struct proto {
 	int64_t (*getsockopt)(struct sock *sk, int level, int name, void *value, socklen_t *length);
 	int64_t (*ioctl)(struct sock *sk, unsigned long request, void *argument);
 	uint32_t (*poll)(struct sock *sk);	/* EPOLLIN | ..., level-triggered truth */
+	/* Told when an option that the common part keeps has changed; all may be NULL. */
+	void (*keepalive)(struct sock *sk, bool on);			/* SO_KEEPALIVE */
+	int64_t (*set_receive_low_water)(struct sock *sk, int value);	/* SO_RCVLOWAT; NULL: kept, 0 as 1 */
+	int64_t (*timestamp_key)(struct sock *sk, uint32_t flags);	/* SOF_TIMESTAMPING_OPT_ID switched on: sets timestamp_key */
+	void (*header_changed)(struct sock *sk);	/* IP_OPTIONS or route changed: synchronise the segment size */
+	void (*rehash)(struct sock *sk);		/* SO_BINDTODEVICE */
+	bool peek_offset;				/* knows SO_PEEK_OFF */
 };
 
 struct sock {
@@ -117,24 +129,30 @@ struct sock {
 	uint32_t write_allocated;	/* sk_wmem_alloc, without the initial 1 */
 	uint32_t write_queued;		/* sk_wmem_queued */
 	int32_t forward_allocated;	/* sk_forward_alloc */
+	uint32_t optmem;		/* sk_omem_alloc */
 	int receive_low_water;		/* SO_RCVLOWAT */
 	pl_time receive_timeout, send_timeout;	/* SO_RCVTIMEO, SO_SNDTIMEO; PL_TIME_NEVER: none */
 	int linger_seconds;
 	uint32_t mark, priority;
 	uint64_t max_pacing_rate, pacing_rate;
 	uint32_t timestamping;		/* SOF_TIMESTAMPING_* */
+	int timestamping_phc;
 	uint32_t timestamp_key;		/* sk_tskey */
 	uint32_t zerocopy_key;		/* sk_zckey */
 	uint32_t drops;			/* sk_drops */
 	int64_t stamp;			/* sk_stamp: wall clock of the last packet, or -1 */
 	uint32_t uid;
-	uint32_t cookie;
+	uint64_t cookie;		/* SO_COOKIE; 0: none given yet */
+	int peek_offset;		/* SO_PEEK_OFF; -1: off */
+	int busy_poll, busy_poll_budget, incoming_cpu, txtime_clock;
+	uint32_t txtime_flags;
+	int8_t transmit_rehash;		/* SO_TXREHASH */
 
 	struct pktbuf_queue receive_queue;
 	struct pktbuf_queue error_queue;
 	struct wait_queue wait;		/* calls and epoll sets interested in this socket */
 
-	uint8_t tos, min_ttl, pmtudisc, unicast_ttl_set;
+	uint8_t tos, received_tos, min_ttl, pmtudisc;	/* received_tos: of the last segment, for IP_PKTOPTIONS (rcv_tos) */
 	int16_t unicast_ttl;		/* -1: the tunable's default */
 	uint8_t multicast_ttl;
 	int multicast_link, unicast_link;	/* IP_MULTICAST_IF, IP_UNICAST_IF */
