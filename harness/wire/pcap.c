@@ -36,7 +36,7 @@ static void put(struct pcap_file *file, const void *bytes, size_t length)
 		file->error = errno ? errno : EIO;
 }
 
-struct pcap_file *pcap_create(const char *path, bool ethernet)
+struct pcap_file *pcap_file_create(const char *path, bool ethernet)
 {
 	const struct pcap_header header = {
 		.magic = PCAP_MAGIC_NANOSECONDS,
@@ -86,7 +86,7 @@ static const uint8_t *complete(const uint8_t *bytes, size_t length, bool etherne
 	return whole && whole_length == length ? whole : bytes;
 }
 
-void pcap_add(struct pcap_file *file, int64_t time, bool ethernet, const uint8_t *bytes, size_t length, struct arena *arena)
+void pcap_file_add(struct pcap_file *file, int64_t time, bool ethernet, const uint8_t *bytes, size_t length, struct arena *arena)
 {
 	uint8_t made[ETHERNET_HEADER] = { 0 };
 	size_t extra = file->ethernet && !ethernet ? sizeof(made) : 0;
@@ -120,7 +120,7 @@ void pcap_add(struct pcap_file *file, int64_t time, bool ethernet, const uint8_t
 	put(file, bytes, length);
 }
 
-int pcap_close(struct pcap_file *file)
+int pcap_file_close(struct pcap_file *file)
 {
 	int error;
 
@@ -133,7 +133,7 @@ int pcap_close(struct pcap_file *file)
 
 int pcap_write_trace(const char *path, const struct trace *trace)
 {
-	struct pcap_file *file = pcap_create(path, trace->ethernet_links != 0);
+	struct pcap_file *file = pcap_file_create(path, trace->ethernet_links != 0);
 	struct arena *arena;
 
 	if (!file)
@@ -145,9 +145,9 @@ int pcap_write_trace(const char *path, const struct trace *trace)
 
 		if (entry->kind != TRACE_PACKET_IN && entry->kind != TRACE_PACKET_OUT)
 			continue;
-		pcap_add(file, trace->wall_clock + entry->time, ethernet, entry->bytes, entry->length, arena);
+		pcap_file_add(file, trace->wall_clock + entry->time, ethernet, entry->bytes, entry->length, arena);
 		arena_reset(arena);
 	}
 	arena_free(arena);
-	return pcap_close(file);
+	return pcap_file_close(file);
 }

@@ -1,0 +1,377 @@
+/*
+ * Shell commands.
+ *
+ * Two processes of their own serve them, in a new pid namespace and mount namespace and the target's network namespace:
+ *
+ *	first	pid 1 there. Waits until the target's process has ended, however that came about, then removes what commands left
+ *		in /tmp and ends. With it ends every process of the pid namespace, daemons of commands included.
+ *	shells	runs the commands, one after the other, as its children. Its pid is the one number that is told to them: in the
+ *		environment as PACKETDRILL_PID, and by any shell as ${PPID}. It is the pid that the target's own process has outside,
+ *		so that no two scripts running at once have the same.
+ *
+ * Scripts agree with each other over files named after that number (/tmp/sysctl_restore_${PPID}.sh), and rarely remove them.
+ * Files and folders in /tmp that were made while the target was open, by its user, and have the number in their name are
+ * therefore removed at its end.
+ */
+#include "kernel.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OUTPUT_MOST 4096		/* of what a failed command printed, this much of the end goes into the message */
+
+struct kernel_shell {
+	pid_t first;		/* as seen from outside */
+	int channel;		/* to the process that runs the commands */
+	int life;		/* closed when this process ends, which "first" waits for */
+	int output;		/* memory file that is its standard output and error */
+};
+
+/* What the two processes know. */
+struct shell_side {
+	int channel, output, folder, watched;
+	pid_t number;
+	time_t begun;
+};
+
+/* How a command ended; lengths and texts go the other way. */
+struct shell_reply {
+	int32_t error;		/* it could not be run: the error number */
+	int32_t status;		/* as waitpid(2) gives it */
+};
+
+/* The number stands in the name, and is not part of a longer one. */
+static bool name_has_number(const char *name, const char *number)
+{
+	size_t length = strlen(number);
+
+	for (const char *at = name; (at = strstr(at, number)); at++) {
+		bool before = at > name && at[-1] >= '0' && at[-1] <= '9';
+		bool behind = at[length] >= '0' && at[length] <= '9';
+
+		if (!before && !behind)
+			return true;
+	}
+	return false;
+}
+
+static void folder_remove(int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!folder)
+		return;
+	while ((entry = readdir(folder))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(folder), entry->d_name, 0) < 0 && errno == EISDIR)
+			folder_remove(dirfd(folder), entry->d_name);
+	}
+	closedir(folder);
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* Made since the target was opened, and by its user. Where the file system tells no birth time, its last change counts. */
+static bool made_since(int folder, const char *name, time_t begun)
+{
+	struct statx made;
+	int64_t born;
+
+	if (statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME | STATX_UID, &made) < 0)
+		return false;
+	born = made.stx_mask & STATX_BTIME ? made.stx_btime.tv_sec : made.stx_ctime.tv_sec;
+	return made.stx_uid == geteuid() && born >= begun;
+}
+
+static void leftovers_remove(const struct shell_side *side)
+{
+	DIR *folder = opendir("/tmp");
+	struct dirent *entry;
+	char number[16];
+
+	if (!folder)
+		return;
+	snprintf(number, sizeof(number), "%d", (int)side->number);
+	while ((entry = readdir(folder))) {
+		if (!name_has_number(entry->d_name, number) || !made_since(dirfd(folder), entry->d_name, side->begun))
+			continue;
+		if (unlinkat(dirfd(folder), entry->d_name, 0) < 0 && errno == EISDIR)
+			folder_remove(dirfd(folder), entry->d_name);
+	}
+	closedir(folder);
+}
+
+static bool read_all(int fd, void *bytes, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t got = read(fd, (char *)bytes + done, size - done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		done += (size_t)got;
+	}
+	return true;
+}
+
+static bool write_all(int fd, const void *bytes, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t put = send(fd, (const char *)bytes + done, size - done, MSG_NOSIGNAL);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return false;
+		done += (size_t)put;
+	}
+	return true;
+}
+
+static int shell_spawn(const char *command, pid_t *pid)
+{
+	char *argument[] = { "sh", "-c", (char *)command, NULL };
+	posix_spawnattr_t attributes;
+	sigset_t all, none;
+	int status;
+
+	posix_spawnattr_init(&attributes);
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	status = posix_spawn(pid, "/bin/sh", NULL, &attributes, argument, environ);
+	posix_spawnattr_destroy(&attributes);
+	return status;
+}
+
+/* The process "shells": commands come as a length and the text with its NUL. */
+static _Noreturn void shells_main(const struct shell_side *side)
+{
+	char number[16];
+	uint32_t length;
+
+	dup2(side->output, STDOUT_FILENO);
+	dup2(side->output, STDERR_FILENO);
+	(void)!fchdir(side->folder);
+	snprintf(number, sizeof(number), "%d", (int)getpid());
+	setenv("PACKETDRILL_PID", number, 1);
+	while (read_all(side->channel, &length, sizeof(length))) {
+		char *command = malloc(length);
+		struct shell_reply reply = { 0 };
+		pid_t pid;
+
+		if (!command || !read_all(side->channel, command, length))
+			break;
+		reply.error = shell_spawn(command, &pid);
+		free(command);
+		while (!reply.error && waitpid(pid, &reply.status, 0) < 0)
+			if (errno != EINTR)
+				reply.error = errno;
+		if (!write_all(side->channel, &reply, sizeof(reply)))
+			break;
+	}
+	_exit(0);
+}
+
+/* A child with this pid in its own namespace, as fork(2) otherwise; without that right, or when it is taken, with any. */
+static pid_t fork_numbered(pid_t number)
+{
+	struct clone_args how = {
+		.exit_signal = SIGCHLD,
+		.set_tid = (uintptr_t)&number,
+		.set_tid_size = 1,
+	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &how, sizeof(how));
+
+	return pid < 0 ? (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : pid;
+}
+
+/* /proc as this pid namespace has it, /sys as this network namespace has it, seen by these processes only. */
+static void mounts_make(void)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return;
+	mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+/*
+ * Close every descriptor but the standard ones and these, in ascending order after the call: a copy of another target's would
+ * keep alive what must end with that target.
+ */
+static void descriptors_keep(int *fd, unsigned count)
+{
+	unsigned next = 3;
+
+	for (unsigned i = 1; i < count; i++)
+		for (unsigned j = i; j > 0 && fd[j - 1] > fd[j]; j--) {
+			int other = fd[j];
+
+			fd[j] = fd[j - 1];
+			fd[j - 1] = other;
+		}
+	for (unsigned i = 0; i < count; i++) {
+		if (fd[i] < 3)
+			continue;
+		if ((unsigned)fd[i] > next)
+			syscall(SYS_close_range, next, fd[i] - 1, 0);
+		next = (unsigned)fd[i] + 1;
+	}
+	syscall(SYS_close_range, next, ~0u, 0);
+}
+
+/* The process "first". */
+static _Noreturn void first_main(const struct shell_side *side)
+{
+	struct pollfd watched = { .fd = side->watched, .events = POLLIN };
+	struct sigaction ignore = { .sa_handler = SIG_IGN, .sa_flags = SA_NOCLDWAIT };
+	sigset_t none;
+	int keep[] = { side->channel, side->output, side->folder, side->watched };
+	int null;
+
+	descriptors_keep(keep, sizeof(keep) / sizeof(keep[0]));
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* A terminal's signals are for the program; and children that end are nobody's business here. */
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	dup2(null, STDIN_FILENO);
+	mounts_make();
+	if (fork_numbered(side->number) == 0)
+		shells_main(side);
+	sigaction(SIGCHLD, &ignore, NULL);
+	close(side->channel);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	while (poll(&watched, 1, -1) <= 0)
+		;
+	leftovers_remove(side);
+	_exit(0);
+}
+
+static int shell_fail(struct kernel_shell *shell, struct arena *arena, const char **error, const char *what)
+{
+	int code = -errno;
+
+	*error = arena_printf(arena, "cannot start the process for commands: %s: %s", what, strerror(-code));
+	free(shell);
+	return code;
+}
+
+/*
+ * The end of this process is told by a pipe whose only writing end it holds: the kernel closes that however the process ends.
+ */
+int kernel_shell_open(struct kernel_target *kernel, const struct target_config *config, struct arena *arena, const char **error)
+{
+	struct kernel_shell *shell = calloc(1, sizeof(*shell));
+	int channel[2], life[2];
+	struct shell_side side = { .folder = kernel->folder, .number = getpid(), .begun = time(NULL) };
+
+	if (!shell)
+		return -ENOMEM;
+	if (pipe2(life, O_CLOEXEC) < 0)
+		return shell_fail(shell, arena, error, "pipe");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) < 0)
+		return shell_fail(shell, arena, error, "socketpair");
+	shell->output = memfd_create("output", MFD_CLOEXEC);
+	if (shell->output < 0 || fcntl(shell->output, F_SETFL, O_APPEND) < 0)
+		return shell_fail(shell, arena, error, "memfd_create");
+	side.channel = channel[1];
+	side.output = shell->output;
+	side.watched = life[0];
+	shell->first = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
+	if (shell->first < 0)
+		return shell_fail(shell, arena, error, "new pid and mount namespaces");
+	if (shell->first == 0)
+		first_main(&side);
+	close(channel[1]);
+	close(life[0]);
+	shell->channel = channel[0];
+	shell->life = life[1];
+	kernel->shell = shell;
+	return 0;
+}
+
+void kernel_shell_close(struct kernel_target *kernel)
+{
+	struct kernel_shell *shell = kernel->shell;
+
+	if (!shell)
+		return;
+	close(shell->life);
+	while (waitpid(shell->first, NULL, 0) < 0 && errno == EINTR)
+		;
+	close(shell->channel);
+	close(shell->output);
+	free(shell);
+	kernel->shell = NULL;
+}
+
+/* The end of what the command printed, without the line ends behind it. */
+static const char *output_read(struct kernel_shell *shell, struct arena *arena)
+{
+	off_t size = lseek(shell->output, 0, SEEK_END), from = size > OUTPUT_MOST ? size - OUTPUT_MOST : 0;
+	char *text = arena_alloc(arena, OUTPUT_MOST + 1);
+	ssize_t length = pread(shell->output, text, OUTPUT_MOST, from);
+
+	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\0'))
+		length--;
+	text[length > 0 ? length : 0] = '\0';
+	return text;
+}
+
+int kernel_command(struct target *target, const char *command, bool init, struct arena *arena, const char **error)
+{
+	struct kernel_target *kernel = kernel_of(target);
+	struct kernel_shell *shell = kernel->shell;
+	uint32_t length = (uint32_t)strlen(command) + 1;
+	struct shell_reply reply;
+	const char *output;
+
+	if (!shell) {
+		*error = "commands are not allowed";
+		return -1;
+	}
+	(void)!ftruncate(shell->output, 0);
+	if (!write_all(shell->channel, &length, sizeof(length)) || !write_all(shell->channel, command, length) ||
+	    !read_all(shell->channel, &reply, sizeof(reply))) {
+		*error = "the process for commands has ended";
+		return -1;
+	}
+	if (reply.error) {
+		*error = arena_printf(arena, "/bin/sh cannot be run: %s", strerror(reply.error));
+		return -1;
+	}
+	if (reply.status == 0)
+		return 0;
+	output = output_read(shell, arena);
+	if (WIFSIGNALED(reply.status)) {
+		*error = arena_printf(arena, "ended by signal %d (%s)%s%s", WTERMSIG(reply.status),
+				      strsignal(WTERMSIG(reply.status)), *output ? ": " : "", output);
+		return 128 + WTERMSIG(reply.status);
+	}
+	*error = arena_printf(arena, "exit status %d%s%s", WEXITSTATUS(reply.status), *output ? ": " : "", output);
+	return WEXITSTATUS(reply.status);
+}

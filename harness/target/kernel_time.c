@@ -1,0 +1,216 @@
+/*
+ * Time on the live kernel.
+ *
+ * The target's clock is CLOCK_MONOTONIC, counted from the opening. A wait sleeps until shortly before its end and looks at the
+ * clock for the rest, because a processor that idles takes tens of microseconds to come back; how many is learnt from each
+ * sleep, and bounded, so that many scripts at once still leave the processors to each other. The process takes the lowest
+ * real-time priority if it may: it is asleep nearly always, and when its instant has come it goes before everything ordinary.
+ *
+ * The script's instant 0 is put 250 us after a jiffy began. The kernel's TCP timers count jiffies, so that events at whole
+ * milliseconds after such a start are well away from the edges, and a few microseconds more or less do not change what the
+ * kernel measures.
+ */
+#include "kernel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAKE_COST_LEAST (20 * PL_NSEC_PER_USEC)
+#define WAKE_COST_MOST (120 * PL_NSEC_PER_USEC)
+#define START_INTO_JIFFY (250 * PL_NSEC_PER_USEC)
+
+static int64_t nanoseconds(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return time.tv_sec * PL_NSEC_PER_SEC + time.tv_nsec;
+}
+
+int64_t kernel_clock(void)
+{
+	return nanoseconds(CLOCK_MONOTONIC);
+}
+
+pl_time kernel_now(struct target *target)
+{
+	return kernel_clock() - kernel_of(target)->origin;
+}
+
+int64_t kernel_wall_clock(struct target *target)
+{
+	return nanoseconds(CLOCK_REALTIME) - kernel_now(target);
+}
+
+pl_time kernel_lateness(struct target *target)
+{
+	return kernel_of(target)->late;
+}
+
+void kernel_priority_raise(struct kernel_target *kernel)
+{
+	struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
+	cpu_set_t here;
+	int cpu = sched_getcpu();
+
+	prctl(PR_SET_TIMERSLACK, 1);
+	/* Nothing is to be paged out once it was used; limits of those who may not lock all of it are left alone. */
+	if (geteuid() == 0)
+		mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	kernel->realtime = sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest) == 0;
+	/*
+	 * One processor for this thread and those that carry out its calls: handing a call over is then a switch of a few
+	 * microseconds instead of waking another processor, and the thread that was woken runs before this one goes on.
+	 */
+	if (!kernel->realtime || cpu < 0 || sched_getaffinity(0, sizeof(kernel->cpus), &kernel->cpus) < 0)
+		return;
+	CPU_ZERO(&here);
+	CPU_SET(cpu, &here);
+	if (sched_setaffinity(0, sizeof(here), &here) == 0)
+		kernel->cpu = cpu;
+}
+
+void kernel_priority_lower(struct kernel_target *kernel)
+{
+	if (kernel->realtime)
+		sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
+	if (kernel->cpu >= 0)
+		sched_setaffinity(0, sizeof(kernel->cpus), &kernel->cpus);
+}
+
+/* Sleep until something is to be read from a link or a thread has finished a call, at most until `until`. */
+static void sleep_until(struct kernel_target *kernel, pl_time until)
+{
+	struct pollfd fd[2 * KERNEL_LINKS + 1];
+	struct timespec left, *limit = NULL;
+	nfds_t count = 0;
+	pl_time span;
+
+	fd[count++] = (struct pollfd){ .fd = kernel->finished, .events = POLLIN };
+	for (unsigned i = 0; i < kernel->links; i++) {
+		if (kernel->link[i].capture)
+			fd[count++] = (struct pollfd){ .fd = kernel->link[i].capture_fd, .events = POLLIN };
+		if (kernel->link[i].tun >= 0)
+			fd[count++] = (struct pollfd){ .fd = kernel->link[i].tun, .events = POLLIN };
+	}
+	if (until != PL_TIME_NEVER) {
+		span = until - kernel_now(&kernel->target);
+		if (span < 0)
+			span = 0;
+		left = (struct timespec){ .tv_sec = span / PL_NSEC_PER_SEC, .tv_nsec = span % PL_NSEC_PER_SEC };
+		limit = &left;
+	}
+	ppoll(fd, count, limit, NULL);
+}
+
+/* Sleep or, when the end is near, just return, so that the caller looks again. */
+static void rest(struct kernel_target *kernel, pl_time until)
+{
+	pl_time now = kernel_now(&kernel->target), wake, over;
+
+	if (until == PL_TIME_NEVER) {
+		sleep_until(kernel, PL_TIME_NEVER);
+		return;
+	}
+	wake = until - kernel->wake_cost;
+	if (now >= wake) {
+		sleep_until(kernel, 0);
+		return;
+	}
+	sleep_until(kernel, wake);
+	over = kernel_now(&kernel->target) - wake;
+	if (over <= 0)
+		return;		/* a packet or a call ended it */
+	kernel->wake_cost -= kernel->wake_cost / 8;
+	if (over > kernel->wake_cost)
+		kernel->wake_cost = over;
+	if (kernel->wake_cost < WAKE_COST_LEAST)
+		kernel->wake_cost = WAKE_COST_LEAST;
+	if (kernel->wake_cost > WAKE_COST_MOST)
+		kernel->wake_cost = WAKE_COST_MOST;
+}
+
+enum target_event kernel_wait(struct target *target, pl_time until, unsigned want)
+{
+	struct kernel_target *kernel = kernel_of(target);
+	bool ahead = kernel_now(target) < until;
+
+	for (;;) {
+		bool packet = kernel_capture_drain(kernel);
+		pl_time now;
+
+		kernel->told |= kernel_calls_harvest(kernel);
+		now = kernel_now(target);
+		if (kernel->told && want & 1 << TARGET_CALL) {
+			kernel->told = false;
+			return TARGET_CALL;
+		}
+		if (packet && want & 1 << TARGET_PACKET)
+			return TARGET_PACKET;
+		if (now >= until) {
+			if (ahead && now - until > kernel->late)
+				kernel->late = now - until;
+			return TARGET_TIME;
+		}
+		/* The other half of a packet is due any moment. */
+		if (kernel_capture_halfway(kernel) && until > now + 50 * PL_NSEC_PER_USEC)
+			sleep_until(kernel, now + 50 * PL_NSEC_PER_USEC);
+		else
+			rest(kernel, until);
+	}
+}
+
+/* Sleep without looking at anything else. */
+static void sleep_only(int64_t until)
+{
+	struct timespec time = { .tv_sec = until / PL_NSEC_PER_SEC, .tv_nsec = until % PL_NSEC_PER_SEC };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR)
+		;
+}
+
+/*
+ * The end of the next jiffy, found by watching the coarse clock, which moves when jiffies do, in steps of 50 us. For kernels
+ * whose jiffies do not begin at multiples of their length on the monotonic clock.
+ */
+static int64_t jiffy_edge_search(int64_t jiffy)
+{
+	int64_t begun = kernel_clock(), before = nanoseconds(CLOCK_MONOTONIC_COARSE);
+
+	while (nanoseconds(CLOCK_MONOTONIC_COARSE) == before && kernel_clock() < begun + 2 * jiffy)
+		sleep_only(kernel_clock() + 50 * PL_NSEC_PER_USEC);
+	return kernel_clock();
+}
+
+/*
+ * clock_getres(2) of the coarse clock is the length of a jiffy. Since Linux 6.4 jiffies begin at its multiples; that this is
+ * so is seen by the coarse clock moving around such an instant.
+ */
+pl_time kernel_start(struct target *target)
+{
+	struct timespec resolution;
+	int64_t jiffy, edge, before, start;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &resolution);
+	jiffy = resolution.tv_sec * PL_NSEC_PER_SEC + resolution.tv_nsec;
+	start = kernel_clock();
+	if (jiffy < 2 * START_INTO_JIFFY)
+		return start - kernel_of(target)->origin;
+	edge = (start + START_INTO_JIFFY + jiffy - 1) / jiffy * jiffy;
+	sleep_only(edge - 150 * PL_NSEC_PER_USEC);
+	before = nanoseconds(CLOCK_MONOTONIC_COARSE);
+	start = edge + START_INTO_JIFFY;
+	sleep_only(start - WAKE_COST_MOST);
+	while (kernel_clock() < start)
+		;
+	if (nanoseconds(CLOCK_MONOTONIC_COARSE) == before) {
+		start = jiffy_edge_search(jiffy) + START_INTO_JIFFY;
+		sleep_only(start);
+	}
+	return start - kernel_of(target)->origin;
+}
