@@ -51,9 +51,10 @@ struct pl_stack {
 	struct udp_host *udp;		/* udp/, with UDP-Lite */
 	struct raw_host *raw;		/* raw/ and ping/ */
 
+	struct pktbuf_queue backlog;	/* packets that came over the loopback link, waiting for stack_softirq */
 	struct pl_call *ready_first, *ready_last;	/* calls woken, looked at again by stack_settle; socket/wait.c */
 	const struct pl_host_files *files;	/* from the configuration, may be NULL */
-	bool settling;
+	bool settling, in_softirq;
 	struct pl_usage usage;
 
 	uint64_t capabilities;
@@ -76,12 +77,36 @@ static inline int64_t stack_wall_clock(const struct pl_stack *stack)
 void stack_settle(struct pl_stack *stack);
 
 /*
+ * Let the packets on the loopback link arrive. stack_settle does it, so only a call that sends several packets and would see
+ * on Linux what the first of them led to (sendmmsg: an ICMP error, say) needs to call it in between.
+ */
+void stack_softirq(struct pl_stack *stack);
+
+/*
+ * The parts of a stack, in the order of making; freed in the reverse order, so that sockets (last made) go before what they
+ * use. A part that does not exist yet has no row. `make` gives 0 or -ENOMEM; `free` copes with a part that was never made.
+ */
+struct stack_part {
+	int (*make)(struct pl_stack *stack);
+	void (*free)(struct pl_stack *stack);
+};
+extern const struct stack_part stack_parts[];	/* parts.c; ends with a row of NULLs */
+
+/*
  * Run every call that is ready, until none is (socket/wait.c). stack_settle calls it; calls made ready meanwhile, also by calls
  * that a finished call's done() submits, are run by the same loop.
  */
 void calls_run_ready(struct pl_stack *stack);
 
-/* Make and free the parts' own state. _new: 0 or -ENOMEM. Sockets go first when a stack is freed, the hosts after them. */
+/* The parts that have no header of their own to be declared in. */
+int link_host_new(struct pl_stack *stack);
+void link_host_free(struct pl_stack *stack);
+int fib_host_new(struct pl_stack *stack);
+void fib_host_free(struct pl_stack *stack);
+int ip_host_new(struct pl_stack *stack);
+void ip_host_free(struct pl_stack *stack);
+int icmp_host_new(struct pl_stack *stack);
+void icmp_host_free(struct pl_stack *stack);
 int socket_host_new(struct pl_stack *stack);
 void socket_host_free(struct pl_stack *stack);	/* cancels waiting calls, then destroys every descriptor and socket, silently */
 int udp_host_new(struct pl_stack *stack);

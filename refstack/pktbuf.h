@@ -24,6 +24,16 @@ struct route;
 #define SKB_OVERHEAD 256
 #define SKB_SHARED_INFO 320
 
+/* What was found in the IP options of a received packet: offsets of the options from the IP header's start, 0: absent. */
+struct ip_options_found {
+	uint8_t length;			/* bytes of options, 0: none */
+	uint8_t source_route, record_route, timestamp, router_alert, security;
+	bool strict;			/* the source route is a strict one */
+	bool source_route_hit;		/* this host is the hop that the source route names now */
+	bool need_address;		/* an address is still to be recorded when the packet leaves */
+	bool changed;			/* the checksum has to be made anew */
+};
+
 struct pktbuf {
 	struct pktbuf *next, *prev;	/* in one queue at a time */
 	uint8_t *head, *data, *tail, *end;	/* block, first byte, past the last byte, past the block */
@@ -33,6 +43,7 @@ struct pktbuf {
 	uint32_t *charge;		/* the owner's account that truesize was added to */
 	pl_time arrival;		/* when it came in from a link; 0: made here */
 	struct link *link;		/* arrived on, or to leave on */
+	int input_ifindex;		/* the link it arrived on; 0: made here */
 	struct route *route;
 	uint8_t *network, *transport;	/* header positions within the block, NULL before they are known */
 	struct in_addr gateway;		/* next hop, network order */
@@ -41,7 +52,10 @@ struct pktbuf {
 	uint8_t packet_type;		/* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST, PACKET_LOOPBACK */
 	bool checksum_ok;		/* verified, or made here */
 	bool df_allowed_frag;		/* fragment although DF is set (IP_PMTUDISC_PROBE family's ignore_df) */
-	uint8_t ip_options_length;
+	uint32_t tailroom;		/* bytes that Linux could still append to this packet's head when merging packets */
+	uint16_t frag_max_size;		/* reassembled: its largest fragment; 0: came whole */
+	bool frag_df;			/* reassembled: a largest fragment had DF */
+	struct ip_options_found options;
 	union {				/* the protocol that holds the packet keeps its own state here */
 		uint64_t align;
 		uint8_t control[96];
@@ -51,7 +65,7 @@ struct pktbuf {
 struct pktbuf_queue {
 	struct pktbuf *first, *last;
 	uint32_t count;
-	uint32_t bytes;			/* sum of lengths */
+	uint32_t bytes;			/* sum of the lengths as they were queued: whoever changes a queued packet's length mends it */
 };
 
 static inline uint32_t pktbuf_length(const struct pktbuf *packet)
@@ -64,6 +78,8 @@ struct pktbuf *pktbuf_new(struct pl_stack *stack, size_t headroom, size_t size);
 struct pktbuf *pktbuf_copy(struct pl_stack *stack, const struct pktbuf *packet, size_t headroom);
 struct pktbuf *pktbuf_hold(struct pktbuf *packet);
 void pktbuf_free(struct pl_stack *stack, struct pktbuf *packet);	/* NULL too; gives back the owner's charge */
+
+void pktbuf_orphan(struct pktbuf *packet);	/* give back the owner's charge now */
 
 void *pktbuf_push(struct pktbuf *packet, size_t length);	/* extend at the front; asserts the room */
 void *pktbuf_put(struct pktbuf *packet, size_t length);		/* extend at the back; asserts the room */
@@ -80,6 +96,7 @@ void pktbuf_queue_purge(struct pl_stack *stack, struct pktbuf_queue *queue);
 
 /* The accounting rules. */
 uint32_t truesize_received(size_t length);		/* a packet that a tun device hands in */
+uint32_t tailroom_received(size_t length);
 uint32_t truesize_linear(size_t length);		/* a packet built with alloc_skb(length) */
 uint32_t truesize_tcp_data(uint32_t length);		/* a TCP send-queue buffer holding `length` bytes in page fragments */
 

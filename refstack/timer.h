@@ -1,4 +1,7 @@
-/* Timers: a heap ordered by (deadline, sequence), so that timers of one instant fire in the order they were armed. */
+/*
+ * Timers, ordered by (deadline, sequence), so that timers of one instant fire in the order they were armed. The heap is made
+ * of the timers themselves: arming allocates nothing and cannot fail.
+ */
 #ifndef REFSTACK_TIMER_H
 #define REFSTACK_TIMER_H
 
@@ -13,13 +16,14 @@ struct pl_stack;
 struct pl_timer {
 	pl_time deadline;
 	uint64_t sequence;
-	size_t slot;			/* place in the heap + 1; 0 when idle */
 	void (*fire)(struct pl_stack *stack, struct pl_timer *timer);
+	struct pl_timer *child, *sibling, *previous;	/* in the heap; previous is the parent for a first child */
+	bool armed;
 };
 
 struct timer_heap {
-	struct pl_timer **timer;
-	size_t count, room;
+	struct pl_timer *root;
+	size_t count;
 	uint64_t sequence;
 };
 
@@ -29,11 +33,14 @@ static inline void timer_init(struct pl_timer *timer, void (*fire)(struct pl_sta
 }
 static inline bool timer_armed(const struct pl_timer *timer)
 {
-	return timer->slot != 0;
+	return timer->armed;
 }
-/* Arm or move. Room in the heap is reserved when the owner is made (timer_reserve), so that arming cannot fail. */
+/* Arm or move; a deadline in the past fires at the present instant. */
 void timer_arm(struct pl_stack *stack, struct pl_timer *timer, pl_time deadline);
 void timer_cancel(struct pl_stack *stack, struct pl_timer *timer);	/* idle timers too */
+/* The timer that fires next, NULL: none; and the same one taken out of the heap. */
+struct pl_timer *timer_first(const struct timer_heap *heap);
+struct pl_timer *timer_pop(struct pl_stack *stack);
 
 /* Jiffies as the machine's HZ has them; tcp_jiffies32 and the kernel's coarse clocks are built on it. */
 uint32_t stack_jiffies(const struct pl_stack *stack);

@@ -4,6 +4,8 @@
 
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
+#include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
 
 #include "../internal.h"
 #include "../link/link.h"
@@ -12,27 +14,74 @@
 /* --- addresses (device.c) -------------------------------------------------------------------------------------------- */
 struct in_device {
 	struct link *link;
-	struct inet_address *addresses;	/* primary first, in the order added */
+	struct inet_address *addresses;	/* primary first, by scope, then in the order added; secondary ones after them */
 	struct conf_sysctls conf;	/* conf/IF */
 	struct neigh_sysctls neigh;	/* neigh/IF */
 	uint64_t conf_set, neigh_set;	/* a bit per int of them: set on this link, no longer the default's */
-	struct ip_mc_list *groups;
 };
 struct inet_address {
 	struct inet_address *next;
 	struct in_addr local, address, broadcast, mask;	/* address: the peer's on point-to-point links */
-	uint8_t prefix_length, scope, flags;
+	uint8_t prefix_length, scope, flags;	/* IFA_F_* */
 	char label[IFNAMSIZ];
 };
+/* What happens to a link, told to IPv4 by link/. */
+int in_device_attach(struct pl_stack *stack, struct link *link);	/* 0 or -ENOMEM */
+void in_device_detach(struct pl_stack *stack, struct link *link);
+void in_device_up(struct pl_stack *stack, struct link *link);
+void in_device_down(struct pl_stack *stack, struct link *link);
+void in_device_mtu_changed(struct pl_stack *stack, struct link *link, unsigned old_mtu);
+/* The link that has `local` as an address, whether it is up or not; NULL: none. */
+struct link *address_owner(const struct pl_stack *stack, struct in_addr local);
+/* Is `address` within a prefix of one of the device's addresses, or (with b != 0) both within one prefix? inet_addr_onlink. */
+bool address_on_link(const struct in_device *device, struct in_addr a, struct in_addr b);
+static inline bool address_matches(struct in_addr address, const struct inet_address *ifa)
+{
+	return !((address.s_addr ^ ifa->address.s_addr) & ifa->mask.s_addr);
+}
+static inline struct in_addr prefix_mask(unsigned length)
+{
+	return (struct in_addr){ length ? htonl(UINT32_MAX << (32 - length)) : 0 };
+}
+/* How conf/all and conf/IF combine (ip-sysctl.txt has the rule for each file). */
+#define CONF_OR(stack, device, field) ((stack)->sysctl.conf_all.field || (device)->conf.field)
+#define CONF_AND(stack, device, field) ((stack)->sysctl.conf_all.field && (device)->conf.field)
+#define CONF_MAX(stack, device, field)                                                                                         \
+	((stack)->sysctl.conf_all.field > (device)->conf.field ? (stack)->sysctl.conf_all.field : (device)->conf.field)
 
-/* --- routes (route.c) -------------------------------------------------------------------------------------------------- */
+/* --- groups of addresses, network order -------------------------------------------------------------------------------- */
+static inline bool ip_is_multicast(struct in_addr a)
+{
+	return (a.s_addr & htonl(0xf0000000)) == htonl(0xe0000000);
+}
+static inline bool ip_is_local_multicast(struct in_addr a)	/* 224.0.0.x: never forwarded */
+{
+	return (a.s_addr & htonl(0xffffff00)) == htonl(0xe0000000);
+}
+static inline bool ip_is_limited_broadcast(struct in_addr a)
+{
+	return a.s_addr == INADDR_BROADCAST;
+}
+static inline bool ip_is_zeronet(struct in_addr a)
+{
+	return (a.s_addr & htonl(0xff000000)) == 0;
+}
+static inline bool ip_is_loopback(struct in_addr a)
+{
+	return (a.s_addr & htonl(0xff000000)) == htonl(0x7f000000);
+}
+/* Is the device a member of the group for packets from source of that protocol? ip_check_mc; multicast.c */
+bool multicast_accepts(struct pl_stack *stack, const struct in_device *device, struct in_addr group, struct in_addr source, uint8_t protocol);
+
+/* --- routes (fib.c, route.c, route_input.c) --------------------------------------------------------------------------------- */
 struct flow {			/* what a route is looked up by, and what the lookup fills in */
 	struct in_addr destination, source;
 	int output_link, input_link;
-	uint8_t tos, protocol, scope, flags;
+	uint8_t tos, protocol, scope, flags;	/* scope: RT_SCOPE_LINK demands an on-link destination; flags: FLOW_* */
 	uint32_t mark, uid;
 	uint16_t source_port, destination_port;	/* for multipath hashing; host order */
 };
+enum { FLOW_ANY_SOURCE = 1 };	/* the source need not be an address of this host (transparent sockets, IP_HDRINCL) */
 /* A resolved route: reference counted, thrown away by generation. */
 struct route {
 	unsigned references;
@@ -47,11 +96,17 @@ struct route {
 	bool pmtu_locked;
 	pl_time pmtu_expires;
 	bool uses_gateway;
+	bool local_copy;		/* broadcast and multicast on the way out: this host wants a copy */
+	bool do_redirect;		/* forwarding: the sender should use the gateway itself */
+	uint8_t scope;
 };
 /* Find the way out for flow; fills flow->source when it was 0. A held route in *route, or -ENETUNREACH, -EHOSTUNREACH, ... */
 int route_output(struct pl_stack *stack, struct flow *flow, struct route **route);
 /* What to do with a packet that came in: the held route's type says local, forward (unicast), broadcast, multicast, error. */
 int route_input(struct pl_stack *stack, struct pktbuf *packet, struct route **route);
+/* The same for given addresses, without a packet: icmp.c and source routes ask for it. -EXDEV: the reverse path filter. */
+int route_input_for(struct pl_stack *stack, struct link *link, struct in_addr source, struct in_addr destination, uint8_t tos,
+		    uint8_t protocol, uint32_t mark, struct route **route);
 struct route *route_hold(struct route *route);
 void route_put(struct pl_stack *stack, struct route *route);
 void route_cache_flush(struct pl_stack *stack);	/* every cached route is stale from now on */
@@ -65,41 +120,85 @@ void route_pmtu_learn(struct pl_stack *stack, struct in_addr destination, uint32
 int address_type(struct pl_stack *stack, struct in_addr address);
 /* Does some socket of the host take packets to this group that come in on link? source 0: from anyone (socket/multicast.c). */
 bool ip_mc_member(struct pl_stack *stack, const struct link *link, struct in_addr group, struct in_addr source);
+/* The address to send to `destination` from over `link` (NULL: any), as inet_select_addr chooses it; 0: none. */
 struct in_addr select_source(struct pl_stack *stack, const struct link *link, struct in_addr destination, uint8_t scope);
 
 /* --- input (input.c) ------------------------------------------------------------------------------------------------------- */
 /* A packet with data at its IP header has come in on packet->link. Consumes it. */
 void ip_receive(struct pl_stack *stack, struct pktbuf *packet);
+void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet);	/* its header is checked: route it and go on */
+void ip_deliver(struct pl_stack *stack, struct pktbuf *packet);		/* it is for this host */
 
 /* Transport protocols, one row each in protocols.c. */
 struct ip_protocol {
+	uint8_t number;
 	/* data at the transport header, packet->network set. Consumes the packet; true: some socket took it (no ICMP needed). */
 	bool (*receive)(struct pl_stack *stack, struct pktbuf *packet);
 	/* An ICMP error quotes a packet of ours: icmp at its ICMP header, quoted = the inner IP header, `length` bytes present. */
 	void (*error)(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *quoted, size_t length, uint32_t info);
 	bool icmp_strict_tag_validation;
 };
-extern const struct ip_protocol *const ip_protocol_table[256];
+/*
+ * Hooks of the parts that see packets beside the protocols; NULL: there is no such part yet. All in protocols.c.
+ * ip_raw_receive: data at the transport header; does not consume, copies for each raw socket that takes it; true: one did.
+ * ip_raw_error: as ip_protocol.error. ip_router_alert: takes the packet over, or returns false.
+ * icmp_ping_receive: data at the ICMP header; does not consume; true: a socket took it.
+ */
+extern bool (*const ip_raw_receive)(struct pl_stack *, struct pktbuf *);
+extern void (*const ip_raw_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t);
+extern bool (*const ip_router_alert)(struct pl_stack *, struct pktbuf *);
+extern bool (*const icmp_ping_receive)(struct pl_stack *, struct pktbuf *);
+extern void (*const icmp_ping_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t);
+extern const struct ip_protocol *const ip_protocol_rows[];	/* protocols.c; NULL past the last */
+const struct ip_protocol *ip_protocol_find(const struct pl_stack *stack, uint8_t number);	/* NULL: none */
+static inline struct iphdr *ip_header(const struct pktbuf *packet)
+{
+	return (struct iphdr *)packet->network;
+}
+static inline struct in_addr ip_source(const struct pktbuf *packet)
+{
+	return (struct in_addr){ ip_header(packet)->saddr };
+}
+static inline struct in_addr ip_destination(const struct pktbuf *packet)
+{
+	return (struct in_addr){ ip_header(packet)->daddr };
+}
 
 /* --- output (output.c) ------------------------------------------------------------------------------------------------------ */
 struct ip_send {		/* everything that the IP header of one packet needs */
 	struct in_addr source, destination;
 	uint8_t protocol, tos;
 	uint8_t ttl;			/* 0: the route's or ip_default_ttl */
+	bool ttl_zero;			/* really 0: a multicast that stays on this host */
 	bool dont_fragment;		/* DF as IP_MTU_DISCOVER decides */
 	bool ignore_df;			/* local fragmentation allowed although DF */
 	const struct ip_options *options;
 	struct route *route;		/* not consumed; NULL: looked up */
 	struct sock *sk;		/* for ids, mark, priority; NULL: the stack itself */
 	int id;				/* -1: chosen as Linux does */
+	uint32_t mark;			/* without a socket */
 };
 /* Put an IP header before data (the transport header) and send. Consumes the packet. 0, or -EMSGSIZE, -ENOBUFS, ... */
 int ip_send_packet(struct pl_stack *stack, struct pktbuf *packet, const struct ip_send *send);
+/* dont_fragment and ignore_df of a datagram of `length` bytes (with its IP header), as IP_MTU_DISCOVER of sk decides. */
+void ip_send_datagram_df(struct ip_send *send, const struct sock *sk, const struct route *route, uint32_t length);
+bool sock_dont_fragment(const struct sock *sk, const struct route *route);	/* ip_dont_fragment: for TCP segments */
+bool sock_ignores_df(const struct sock *sk);	/* ip_sk_ignore_df: datagrams up to 65535 bytes, else EMSGSIZE beyond the MTU */
+uint32_t sock_path_mtu(const struct sock *sk, const struct route *route);	/* the learnt MTU, or the link's when it is to be ignored */
+bool route_mtu_locked(const struct route *route);
 #define IP_HEADROOM 96		/* room that pktbuf_new leaves for IP and link headers */
 
 /* --- ICMP (icmp.c) -------------------------------------------------------------------------------------------------------- */
-/* An ICMP error about `packet` (data anywhere, network header set), subject to every rule of RFC 1122 3.2.2 and the rate limits. */
+/*
+ * An ICMP error about `packet` (data anywhere, network header set), subject to every rule of RFC 1122 3.2.2 and the rate limits.
+ * info: the MTU of fragmentation needed, the offset of a parameter problem, the gateway of a redirect (struct in_addr's word).
+ */
 void icmp_send_error(struct pl_stack *stack, struct pktbuf *packet, uint8_t type, uint8_t code, uint32_t info);
+void icmp_send_redirect(struct pl_stack *stack, struct pktbuf *packet);	/* the sender has a better next hop than this host */
+/* The token bucket of error_cost and error_burst, per sender, for errors about packets without a route. */
+bool icmp_route_error_allowed(struct pl_stack *stack, struct in_addr sender);
+/* The source of a reply to `packet`: the address it came to, or one of the link's when that was a group's (RFC 1122 3.2.1.3). */
+struct in_addr ip_specific_destination(struct pl_stack *stack, const struct pktbuf *packet);
 /* errno and fatality that Linux gives the codes of destination unreachable. */
 struct icmp_error_map { int error; bool fatal; };
 extern const struct icmp_error_map icmp_error_map[16];

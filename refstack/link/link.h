@@ -7,12 +7,27 @@
 #include "../internal.h"
 
 struct in_device;	/* IPv4's side of a link: addresses, multicast, conf/IF, neigh/IF; ip/device.c */
+struct link;
+
+/* What the kinds of link differ in: a row each in link.c. */
+struct link_kind {
+	const char *name;
+	unsigned mtu, txqueuelen, flags;	/* defaults; IFF_* besides IFF_UP and IFF_RUNNING */
+	unsigned hardware_type;			/* ARPHRD_* */
+	unsigned header_length;			/* bytes in front of the IP header */
+	unsigned max_mtu, min_mtu;
+	/* Put an IP packet, its counters taken, on the wire. Consumes it. */
+	void (*transmit)(struct pl_stack *stack, struct link *link, struct pktbuf *packet);
+	/* Bytes have come in, data at their first: give IP packets to ip_receive. Consumes the packet. 0 or -EINVAL (not a packet). */
+	int (*receive)(struct pl_stack *stack, struct link *link, struct pktbuf *packet);
+};
 
 struct link {
 	struct link *next;
 	int ifindex;
 	char name[IFNAMSIZ];
 	enum pl_link_kind kind;
+	const struct link_kind *ops;
 	unsigned flags;		/* IFF_* */
 	unsigned mtu, txqueuelen, queue_limit;
 	bool gso;
@@ -25,11 +40,28 @@ struct link {
 
 struct link *link_by_index(const struct pl_stack *stack, int ifindex);
 struct link *link_by_name(const struct pl_stack *stack, const char *name);
+static inline struct link *link_loopback(const struct pl_stack *stack)
+{
+	return stack->links;	/* the first link of every stack, and it cannot be deleted */
+}
+static inline bool link_is_up(const struct link *link)
+{
+	return link->flags & IFF_UP;
+}
 
 /*
  * Send an IP packet (data at its IP header) out of packet->link to packet->gateway. Consumes the packet.
  * 0, or -ENOBUFS when the queue is full and -ENETDOWN when the link is down (the packet is dropped and counted).
  */
 int link_send(struct pl_stack *stack, struct pktbuf *packet);
+
+/* A packet (data at its IP header) that this host sends to itself arrives over `link` at the next stack_softirq. Consumes it. */
+void link_loop_back(struct pl_stack *stack, struct link *link, struct pktbuf *packet);
+
+/*
+ * Cut a large TCP packet into those that fit gso_size, as software segmentation does. Consumes it; the pieces are appended to
+ * `pieces`. A packet whose header makes no sense, or that no memory is there for, is dropped.
+ */
+void link_segment(struct pl_stack *stack, struct pktbuf *packet, struct pktbuf_queue *pieces);
 
 #endif

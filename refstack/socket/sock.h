@@ -161,6 +161,8 @@ struct sock {
 	uint32_t port_range_low, port_range_high;	/* IP_LOCAL_PORT_RANGE, 0: the tunable's */
 	struct ip_options *options;	/* IP_OPTIONS to send, or NULL */
 	struct route *route;		/* cached, checked by its generation */
+	uint16_t ip_id;			/* inet_id: the next identification once connected; ip_select_id's own */
+	bool ip_id_set;
 };
 
 static inline bool sock_flag(const struct sock *sk, enum sock_flag flag)

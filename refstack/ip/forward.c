@@ -1,0 +1,62 @@
+/* Forwarding, RFC 1812 section 5.2. */
+#include "forward.h"
+
+#include <arpa/inet.h>
+
+#include "options.h"
+#include "output.h"
+
+static void decrement_ttl(struct iphdr *ip)
+{
+	ip->ttl--;
+	ip->check = 0;
+	ip->check = checksum_finish(checksum_add(ip, ip->ihl * 4u, 0));
+}
+
+/* The MTU that a forwarded packet has to keep: what was learnt of the path only where the administrator wants it believed. */
+static uint32_t forward_mtu(const struct pl_stack *stack, const struct route *route)
+{
+	if (stack->sysctl.ip_forward_use_pmtu || route_mtu_locked(route))
+		return route_mtu(stack, route);
+	uint32_t mtu = route->metric[RTAX_MTU] ? route->metric[RTAX_MTU] : route->link->mtu;
+	return mtu < 65535 ? mtu : 65535;
+}
+
+void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
+{
+	struct iphdr *ip = ip_header(packet);
+	struct route *route = packet->route;
+
+	if (packet->packet_type != PACKET_HOST) {
+		pktbuf_free(stack, packet);
+		return;
+	}
+	if (packet->options.router_alert && ip_router_alert && ip_router_alert(stack, packet))
+		return;
+	if (ip->ttl <= 1) {
+		COUNT(stack, Ip, InHdrErrors);
+		icmp_send_error(stack, packet, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
+		pktbuf_free(stack, packet);
+		return;
+	}
+	if (packet->options.strict && route->uses_gateway) {
+		icmp_send_error(stack, packet, ICMP_DEST_UNREACH, ICMP_SR_FAILED, 0);
+		pktbuf_free(stack, packet);
+		return;
+	}
+	uint32_t mtu = forward_mtu(stack, route);
+	if (pktbuf_length(packet) > mtu && (ip->frag_off & htons(IP_DF)) && !packet->gso_size) {
+		COUNT(stack, Ip, FragFails);
+		icmp_send_error(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
+		pktbuf_free(stack, packet);
+		return;
+	}
+	decrement_ttl(ip);
+	if (route->do_redirect && !packet->options.source_route)
+		icmp_send_redirect(stack, packet);
+	COUNT(stack, Ip, ForwDatagrams);
+	if (packet->options.length)
+		options_forward(stack, packet);
+	packet->gateway = route->gateway;
+	ip_output(stack, packet, NULL);
+}

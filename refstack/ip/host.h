@@ -1,0 +1,29 @@
+/* What IPv4 keeps for the whole stack. */
+#ifndef REFSTACK_IP_HOST_H
+#define REFSTACK_IP_HOST_H
+
+#include "route.h"
+
+/* Identifications of packets that belong to no connection: a counter for each of a number of groups of destinations. */
+#define IP_ID_BUCKETS 2048
+
+/* What is known of the path to one destination. */
+struct pmtu_exception {
+	struct pmtu_exception *next;
+	struct in_addr destination;
+	uint32_t pmtu;
+	bool locked;			/* below min_pmtu: DF is no longer set */
+	pl_time expires;
+};
+
+struct ip_host {
+	uint8_t id_key[16];
+	struct {
+		uint16_t next;
+		uint32_t jiffies;	/* when it was last used */
+	} ids[IP_ID_BUCKETS];
+	struct pmtu_exception *exceptions;
+	unsigned exception_count;
+};
+
+#endif

@@ -1,0 +1,10 @@
+/* Output, as the files of the IP layer see it. */
+#ifndef REFSTACK_IP_OUTPUT_H
+#define REFSTACK_IP_OUTPUT_H
+
+#include "ip.h"
+
+/* Send a packet whose header is complete, by packet->route. Consumes it. 0 or -errno as link_send and fragmentation have it. */
+int ip_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk);
+
+#endif

@@ -1,0 +1,26 @@
+/* The transport protocols: each adds its row when it exists. */
+#include "ip.h"
+
+extern const struct ip_protocol icmp_protocol;
+
+const struct ip_protocol *const ip_protocol_rows[] = {
+	&icmp_protocol,
+	NULL,
+};
+
+/* Raw sockets see every packet for this host first; raw/ sets it. */
+bool (*const ip_raw_receive)(struct pl_stack *, struct pktbuf *) = NULL;
+void (*const ip_raw_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t) = NULL;
+/* Sockets that asked for router alerts. */
+bool (*const ip_router_alert)(struct pl_stack *, struct pktbuf *) = NULL;
+/* Ping sockets: echo replies, and errors about echo requests. */
+bool (*const icmp_ping_receive)(struct pl_stack *, struct pktbuf *) = NULL;
+void (*const icmp_ping_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t) = NULL;
+
+const struct ip_protocol *ip_protocol_find(const struct pl_stack *stack, uint8_t number)
+{
+	for (const struct ip_protocol *const *row = ip_protocol_rows; *row; row++)
+		if ((*row)->number == number)
+			return *row;
+	return NULL;
+}

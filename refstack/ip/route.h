@@ -1,0 +1,16 @@
+/* What the files about resolved routes share. */
+#ifndef REFSTACK_ROUTE_H
+#define REFSTACK_ROUTE_H
+
+#include "fib.h"
+
+/* A route with one reference; NULL: no memory. */
+struct route *route_make(struct pl_stack *stack, uint8_t type, struct link *link);
+/* Gateway, metrics and path MTU from the table entry; NULL: the destination itself is the next hop. destination is set already. */
+void route_set_nexthop(struct pl_stack *stack, struct route *route, const struct fib_entry *entry);
+/* The source that the table entry prefers. */
+struct in_addr route_preferred_source(struct pl_stack *stack, const struct fib_entry *entry);
+/* Put what is known of the path to route->destination into the route; pmtu.c. */
+void pmtu_apply(struct pl_stack *stack, struct route *route);
+
+#endif

@@ -1,0 +1,358 @@
+/*
+ * Links: the loopback link, point-to-point links that carry bare IP packets (what Linux calls tun), and the place where
+ * Ethernet goes.
+ *
+ * A packet leaves at once: there is no wire that could be busy, so the queue in front of a link never holds a packet, and its
+ * limit only matters when it is zero. A packet on the loopback link arrives when what is being done now has ended
+ * (stack_softirq), as it does on Linux when the softirq runs.
+ */
+#include "link.h"
+
+#include <net/if_arp.h>
+#include <netinet/ip.h>
+#include <stdlib.h>
+
+#include "../ip/ip.h"
+
+/* Bytes free in front of a packet that came in: room to put a link header before it when it is forwarded. */
+#define RECEIVE_HEADROOM 64
+
+static void transmit_loopback(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
+{
+	link_loop_back(stack, link, packet);
+}
+
+static void transmit_tun(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
+{
+	if (link->output)
+		link->output(link->context, &(struct pl_frame){
+			.bytes = packet->data,
+			.length = pktbuf_length(packet),
+			.time = stack->now,
+			.ifindex = link->ifindex,
+			.gso_size = packet->gso_size,
+			.gso_segs = packet->gso_segs,
+		});
+	pktbuf_free(stack, packet);
+}
+
+/* The protocol is told by the version alone; other than 4 and 6 the device refuses, and there is no IPv6 here. */
+static int receive_tun(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
+{
+	const uint8_t *first = pktbuf_at(packet, 0, 1);
+	int version = first ? *first >> 4 : 0;
+
+	if (version != 4 && version != 6) {
+		link->rx_dropped++;
+		pktbuf_free(stack, packet);
+		return -EINVAL;
+	}
+	link->rx_packets++;
+	link->rx_bytes += pktbuf_length(packet);
+	if (version == 6)
+		pktbuf_free(stack, packet);
+	else
+		ip_receive(stack, packet);
+	return 0;
+}
+
+static const struct link_kind kinds[] = {
+	[PL_LINK_LOOPBACK] = {
+		.name = "loopback", .mtu = 65536, .txqueuelen = 1000, .flags = IFF_LOOPBACK,
+		.hardware_type = ARPHRD_LOOPBACK, .min_mtu = 0, .max_mtu = INT32_MAX, .transmit = transmit_loopback,
+	},
+	[PL_LINK_TUN] = {
+		.name = "tun", .mtu = 1500, .txqueuelen = 500, .flags = IFF_POINTOPOINT | IFF_NOARP | IFF_MULTICAST,
+		.hardware_type = ARPHRD_NONE, .min_mtu = 68, .max_mtu = 65535,
+		.transmit = transmit_tun, .receive = receive_tun,
+	},
+};
+
+static const struct link_kind *kind_find(enum pl_link_kind kind)
+{
+	return (size_t)kind < sizeof(kinds) / sizeof(kinds[0]) ? &kinds[kind] : NULL;
+}
+
+struct link *link_by_index(const struct pl_stack *stack, int ifindex)
+{
+	for (struct link *link = stack->links; link; link = link->next)
+		if (link->ifindex == ifindex)
+			return link;
+	return NULL;
+}
+
+struct link *link_by_name(const struct pl_stack *stack, const char *name)
+{
+	for (struct link *link = stack->links; link; link = link->next)
+		if (strcmp(link->name, name) == 0)
+			return link;
+	return NULL;
+}
+
+/* The kernel's rule for names of devices: not empty, not "." or "..", no slash, colon or white space. */
+static bool name_is_valid(const char *name)
+{
+	size_t length = name ? strlen(name) : 0;
+
+	if (length == 0 || length >= IFNAMSIZ || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	return !strpbrk(name, "/: \t\n\v\f\r");
+}
+
+int pl_link_add(struct pl_stack *stack, const struct pl_link_config *config)
+{
+	const struct link_kind *kind = kind_find(config->kind);
+	struct link **place = &stack->links;
+
+	if (!kind || !name_is_valid(config->name) || (config->kind == PL_LINK_LOOPBACK && stack->links))
+		return -EINVAL;
+	if (config->mtu && (config->mtu < kind->min_mtu || config->mtu > kind->max_mtu))
+		return -EINVAL;
+	if (link_by_name(stack, config->name))
+		return -EEXIST;
+	struct link *link = calloc(1, sizeof(*link));
+	if (!link)
+		return -ENOMEM;
+	strcpy(link->name, config->name);
+	link->kind = config->kind;
+	link->ops = kind;
+	link->flags = kind->flags;
+	link->mtu = config->mtu ? config->mtu : kind->mtu;
+	link->txqueuelen = config->txqueuelen ? config->txqueuelen : kind->txqueuelen;
+	link->queue_limit = UINT32_MAX;
+	link->gso = !config->no_gso;
+	memcpy(link->hwaddr, config->hwaddr, sizeof(link->hwaddr));
+	link->output = config->output;
+	link->context = config->context;
+	link->ifindex = stack->next_ifindex++;
+	while (*place)
+		place = &(*place)->next;
+	*place = link;
+	int error = in_device_attach(stack, link);
+	if (error) {
+		*place = NULL;
+		free(link);
+		return error;
+	}
+	stack->tree_generation++;
+	return link->ifindex;
+}
+
+static void link_remove(struct pl_stack *stack, struct link *link)
+{
+	struct link **place = &stack->links;
+
+	while (*place != link)
+		place = &(*place)->next;
+	*place = link->next;
+	free(link);
+}
+
+int pl_link_delete(struct pl_stack *stack, int ifindex)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	if (link == link_loopback(stack))
+		return -EOPNOTSUPP;
+	pl_link_set_up(stack, ifindex, false);
+	in_device_detach(stack, link);
+	link_remove(stack, link);
+	stack->tree_generation++;
+	stack_settle(stack);
+	return 0;
+}
+
+int pl_link_find(struct pl_stack *stack, const char *name)
+{
+	const struct link *link = link_by_name(stack, name);
+
+	return link ? link->ifindex : -ENODEV;
+}
+
+int pl_link_set_up(struct pl_stack *stack, int ifindex, bool up)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	if (link_is_up(link) == up)
+		return 0;
+	link->flags ^= IFF_UP | IFF_RUNNING;
+	if (up)
+		in_device_up(stack, link);
+	else
+		in_device_down(stack, link);
+	stack_settle(stack);
+	return 0;
+}
+
+int pl_link_set_mtu(struct pl_stack *stack, int ifindex, unsigned mtu)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	if (mtu < link->ops->min_mtu || mtu > link->ops->max_mtu)
+		return -EINVAL;
+	unsigned old = link->mtu;
+	link->mtu = mtu;
+	if (mtu != old)
+		in_device_mtu_changed(stack, link, old);
+	return 0;
+}
+
+int pl_link_set_gso(struct pl_stack *stack, int ifindex, bool on)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	link->gso = on;
+	return 0;
+}
+
+int pl_link_set_queue_limit(struct pl_stack *stack, int ifindex, unsigned limit)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	link->queue_limit = limit;
+	return 0;
+}
+
+int pl_link_input(struct pl_stack *stack, int ifindex, const void *bytes, size_t length)
+{
+	return pl_link_input_gso(stack, ifindex, bytes, length, 0);
+}
+
+int pl_link_input_gso(struct pl_stack *stack, int ifindex, const void *bytes, size_t length, unsigned gso_size)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link || !link->ops->receive)
+		return -ENODEV;
+	if (!link_is_up(link))
+		return -ENETDOWN;
+	if (length > UINT16_MAX + 64)
+		return -EINVAL;
+	/* What ip_receive reads as words has to lie on word boundaries, so the IP header does and not the link header. */
+	size_t headroom = RECEIVE_HEADROOM + (4 - link->ops->header_length % 4) % 4;
+	struct pktbuf *packet = pktbuf_new(stack, headroom, length);
+	if (!packet) {
+		link->rx_dropped++;
+		return -ENOMEM;
+	}
+	if (length)
+		memcpy(pktbuf_put(packet, length), bytes, length);
+	packet->truesize = truesize_received(length);
+	packet->tailroom = tailroom_received(length);
+	packet->arrival = stack->now;
+	packet->link = link;
+	packet->input_ifindex = link->ifindex;
+	packet->gso_size = (uint16_t)gso_size;
+	int result = link->ops->receive(stack, link, packet);
+	stack_settle(stack);
+	return result;
+}
+
+static int drop_outgoing(struct pl_stack *stack, struct link *link, struct pktbuf *packet, int error)
+{
+	link->tx_dropped++;
+	pktbuf_free(stack, packet);
+	return error;
+}
+
+static void transmit_counted(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
+{
+	link->tx_packets += packet->gso_segs ? packet->gso_segs : 1;
+	link->tx_bytes += pktbuf_length(packet);
+	pktbuf_orphan(packet);
+	link->ops->transmit(stack, link, packet);
+}
+
+int link_send(struct pl_stack *stack, struct pktbuf *packet)
+{
+	struct link *link = packet->link;
+
+	if (!link_is_up(link)) {
+		pktbuf_free(stack, packet);
+		return -ENETDOWN;
+	}
+	if (link->queue_limit == 0)
+		return drop_outgoing(stack, link, packet, -ENOBUFS);
+	if (packet->gso_size && !link->gso) {
+		struct pktbuf_queue pieces = { 0 };
+
+		link_segment(stack, packet, &pieces);
+		while ((packet = pktbuf_queue_pop(&pieces)))
+			transmit_counted(stack, link, packet);
+		return 0;
+	}
+	transmit_counted(stack, link, packet);
+	return 0;
+}
+
+void link_loop_back(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
+{
+	pktbuf_orphan(packet);
+	if (packet->references > 1) {
+		/* Whoever else holds it must not see headers being pulled off. */
+		struct pktbuf *copy = pktbuf_copy(stack, packet, RECEIVE_HEADROOM);
+
+		pktbuf_free(stack, packet);
+		packet = copy;
+	}
+	if (!packet || stack->backlog.count >= (unsigned)stack->sysctl.netdev_max_backlog) {
+		link->rx_dropped++;
+		pktbuf_free(stack, packet);
+		return;
+	}
+	if (packet->route) {
+		route_put(stack, packet->route);
+		packet->route = NULL;
+	}
+	packet->link = link;
+	packet->input_ifindex = link->ifindex;
+	packet->arrival = stack->now;
+	packet->checksum_ok = true;
+	pktbuf_queue_push(&stack->backlog, packet);
+}
+
+void stack_softirq(struct pl_stack *stack)
+{
+	struct pktbuf *packet;
+
+	if (stack->in_softirq)
+		return;
+	stack->in_softirq = true;
+	while ((packet = pktbuf_queue_pop(&stack->backlog))) {
+		struct link *link = packet->link;
+
+		link->rx_packets += packet->gso_segs ? packet->gso_segs : 1;
+		link->rx_bytes += pktbuf_length(packet);
+		ip_receive(stack, packet);
+	}
+	stack->in_softirq = false;
+}
+
+int link_host_new(struct pl_stack *stack)
+{
+	int ifindex = pl_link_add(stack, &(struct pl_link_config){ .name = "lo", .kind = PL_LINK_LOOPBACK });
+
+	return ifindex < 0 ? ifindex : 0;
+}
+
+void link_host_free(struct pl_stack *stack)
+{
+	pktbuf_queue_purge(stack, &stack->backlog);
+	while (stack->links) {
+		struct link *link = stack->links;
+
+		in_device_detach(stack, link);
+		stack->links = link->next;
+		free(link);
+	}
+}
