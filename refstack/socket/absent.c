@@ -7,20 +7,7 @@
 		return -ENOSYS;                                                                                                \
 	}
 ABSENT(ioctl)
-ABSENT(poll)
-ABSENT(epoll_create)
-ABSENT(epoll_create1)
-ABSENT(epoll_ctl)
-ABSENT(epoll_wait)
-ABSENT(pipe)
-ABSENT(splice)
-ABSENT(sendfile)
-ABSENT(open)
 ABSENT(cap_set)
-
-void epoll_forget_file(struct pl_file *file)
-{
-}
 
 int64_t socket_ioctl(struct pl_file *file, unsigned long request, void *argument)
 {

@@ -65,6 +65,8 @@ struct descriptor_table {
 /* 0, 1 and 2 are taken, as they are in any process that runs a script. */
 #define DESCRIPTOR_FIRST 3
 
+/* What is true of an open file now: EPOLL*. */
+uint32_t file_poll(struct pl_file *file);
 /* A new open file with one reference and no descriptor; NULL: no memory. */
 struct pl_file *file_new(struct pl_stack *stack, const struct file_ops *ops, int flags, void *data);
 struct pl_file *file_hold(struct pl_file *file);
@@ -108,11 +110,14 @@ struct pl_wait {
 
 void wait_queue_add(struct wait_queue *queue, struct pl_wait *wait);
 void wait_queue_remove(struct pl_wait *wait);	/* nothing when it is in none */
-void wait_queue_wake(struct wait_queue *queue, uint32_t events);
+void wait_queue_wake(struct wait_queue *queue, uint32_t events);	/* as sock_wake */
 
 /* Let call be run again when `queue` is woken with one of `events`. 0 or -ENOMEM. */
 int call_wait_on(struct pl_call *call, struct wait_queue *queue, uint32_t events, bool exclusive);
-/* Let call be run again, with timed_out set, at `deadline`; PL_TIME_NEVER: not at all. 0 or -ENOMEM. */
+/*
+ * Let call be run again, with timed_out set, at `deadline`; PL_TIME_NEVER: not for the time. 0 or -ENOMEM. Every handler that
+ * returns CALL_WAITS has called this, or what does: the call can be cancelled from then on.
+ */
 int call_wait_until(struct pl_call *call, pl_time deadline);
 /* The whole wait on one queue, as sock_wait's contract says. */
 int64_t call_wait(struct pl_call *call, struct wait_queue *queue, uint32_t events, bool exclusive, pl_time timeout);

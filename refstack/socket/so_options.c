@@ -68,7 +68,7 @@ static int64_t send_buffer_set(struct sock *sk, int value)
 		value = INT_MAX / 2;
 	sk->send_buffer_locked = true;
 	sk->send_buffer = value * 2 > MIN_SEND_BUFFER ? value * 2 : MIN_SEND_BUFFER;
-	sock_wake(sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+	sock_write_space(sk);
 	return 0;
 }
 

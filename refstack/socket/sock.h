@@ -91,6 +91,11 @@ struct proto {
 	int64_t (*setsockopt)(struct sock *sk, int level, int name, const void *value, socklen_t length);
 	int64_t (*getsockopt)(struct sock *sk, int level, int name, void *value, socklen_t *length);
 	int64_t (*ioctl)(struct sock *sk, unsigned long request, void *argument);
+	/*
+	 * Lend the bytes received, in order, to `take`, a packet's at a time, and consume as many as it says; less than it was lent
+	 * ends it, so does an urgent byte that is not inline. Bytes consumed, with what that does to the window (tcp_read_sock).
+	 */
+	int64_t (*read_sock)(struct sock *sk, size_t (*take)(void *context, const uint8_t *bytes, size_t length), void *context);
 	uint32_t (*poll)(struct sock *sk);	/* EPOLLIN | ..., level-triggered truth */
 	/* Told when an option that the common part keeps has changed; all may be NULL. */
 	void (*keepalive)(struct sock *sk, bool on);			/* SO_KEEPALIVE */
@@ -195,8 +200,28 @@ extern const struct proto tcp_proto, udp_proto, udplite_proto, raw_proto, ping_p
 int64_t sock_wait(struct sock *sk, struct pl_call *call, uint32_t events, pl_time timeout);
 /* The same, first come first served, one call a wake: accept, and receiving datagrams. */
 int64_t sock_wait_exclusive(struct sock *sk, struct pl_call *call, uint32_t events, pl_time timeout);
-/* Something became true of sk: wake the calls and epoll sets that asked for it. Edge-triggered sets see every wake. */
+/*
+ * Something became true of sk: wake the calls and epoll sets that asked for one of `events`; 0: everyone, exclusive waiters all.
+ * Edge-triggered sets see every wake. The four below are the kernel's sk_data_ready, sk_write_space (when there is room),
+ * sk_state_change and sk_error_report: the events of each are those that Linux reports with it.
+ */
 void sock_wake(struct sock *sk, uint32_t events);
+static inline void sock_data_ready(struct sock *sk)
+{
+	sock_wake(sk, EPOLLIN | EPOLLPRI | EPOLLRDNORM | EPOLLRDBAND);
+}
+static inline void sock_write_space(struct sock *sk)
+{
+	sock_wake(sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+}
+static inline void sock_state_change(struct sock *sk)
+{
+	sock_wake(sk, 0);
+}
+static inline void sock_error_report(struct sock *sk)
+{
+	sock_wake(sk, EPOLLERR);
+}
 /* 0 for MSG_DONTWAIT in flags, else SO_RCVTIMEO or SO_SNDTIMEO. */
 pl_time sock_receive_timeout(const struct sock *sk, const struct pl_call *call, int flags);
 pl_time sock_send_timeout(const struct sock *sk, const struct pl_call *call, int flags);

@@ -50,7 +50,7 @@ void wait_queue_remove(struct pl_wait *wait)
 void wait_queue_wake(struct wait_queue *queue, uint32_t events)
 {
 	for (struct pl_wait *wait = queue->first; wait; wait = wait->next)
-		if (wait->events & events && wait->wake(wait, events) && wait->exclusive)
+		if ((!events || wait->events & events) && wait->wake(wait, events) && wait->exclusive && events)
 			break;
 }
 
@@ -171,13 +171,12 @@ int call_wait_on(struct pl_call *call, struct wait_queue *queue, uint32_t events
 
 int call_wait_until(struct pl_call *call, pl_time deadline)
 {
-	struct pl_waiting *waiting;
+	struct pl_waiting *waiting = call_waiting(call);
 
-	if (deadline == PL_TIME_NEVER)
-		return 0;
-	waiting = call_waiting(call);
 	if (!waiting)
 		return -ENOMEM;
+	if (deadline == PL_TIME_NEVER)
+		return 0;
 	if (!timer_armed(&waiting->deadline) || waiting->deadline.deadline != deadline)
 		timer_arm(call->stack, &waiting->deadline, deadline);
 	return 0;
