@@ -8,6 +8,7 @@
 #define HARNESS_AST_H
 
 #include <plumbline/time.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -120,11 +121,19 @@ struct script {
 	struct source_span init_span, cleanup_span;
 	struct event *events;
 	unsigned event_count;
+	/* Words in packets that no symbol and no define explains; their values are marked as any. script_check judges them. */
+	struct script_undefined {
+		const char *word;
+		struct source_span span;
+	} *undefined;
+	unsigned undefineds;
 	struct arena *arena;
 };
 
-/* A message about a script, with its place. */
+/* A message about a script, with its place. Notes are remarks about a script that is accepted. */
+enum diagnostic_level { DIAGNOSTIC_ERROR, DIAGNOSTIC_NOTE };
 struct diagnostic {
+	enum diagnostic_level level;
 	struct source_span span;
 	char *message;			/* what is wrong */
 	char *expected;			/* what could stand there, or NULL */
@@ -148,11 +157,26 @@ struct script *script_parse(const char *path, const char *text, size_t length, c
 struct script *script_read(const char *path, const struct define *defines, unsigned count, struct diagnostics *diagnostics);
 /* Everything that can be known wrong without running: unknown calls, symbols, fields, impossible times. Number of errors. */
 unsigned script_check(const struct script *script, struct diagnostics *diagnostics);
+/*
+ * The same before the script's defines are known: a word in capitals that resembles no symbol is taken for a define that
+ * `run -D` will supply, and only noted.
+ */
+unsigned script_check_undefined(const struct script *script, struct diagnostics *diagnostics);
+/* The whole of a file, malloc'd, not NUL-terminated; NULL with errno set. */
+char *script_read_file(const char *path, size_t *length);
 void script_free(struct script *script);
+void diagnostics_add(struct diagnostics *diagnostics, enum diagnostic_level level, const struct source_span *span,
+		     const char *expected, const char *format, va_list arguments) __attribute__((format(printf, 5, 0)));
 void diagnostics_free(struct diagnostics *diagnostics);
 /* file:line:column: error: message, the source line, the stretch underlined, what was expected. */
 void diagnostics_print(const struct diagnostics *diagnostics, const struct script *script, const char *path, const char *text,
 		       size_t length, bool colour, void *stream);
+
+/*
+ * The result of an operator of EXPR_OR and EXPR_BINARY ('|', '&', '+', '-', '*', '/', '<' for <<, '>' for >>) in 64 bits, two's
+ * complement; false: there is none (a division by 0).
+ */
+bool expr_operate(char operator, int64_t left, int64_t right, int64_t *result);
 
 /* The value of a symbol (SOCK_STREAM, EPOLLIN, ECONNREFUSED, ...): one table, also used to print values back. */
 bool symbol_value(const char *word, int64_t *value);

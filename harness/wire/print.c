@@ -109,6 +109,9 @@ void wire_print_value(struct text *text, enum wire_field field, uint64_t value)
 	case WF_ARP_SHA:
 	case WF_ARP_THA:
 		return print_hardware_address(text, value);
+	case WF_IPV4_OFFSET:	/* in bytes, where the header counts eights */
+		text_add(text, "%llu", (unsigned long long)value * 8);
+		return;
 	case WF_IPV4_TOS:
 	case WF_IPV6_TCLASS:
 		text_add(text, "0x%02x", (unsigned)value);
@@ -311,6 +314,15 @@ static void print_extra(struct text *text, const struct packet *packet, const st
 	wire_print_value(text, field, wire_get(layer, field));
 }
 
+/* Contents, where a script gave them. */
+static void print_payload(struct text *text, const struct packet *packet)
+{
+	if (packet->decoded || !packet->payload || !packet->payload_length)
+		return;
+	text_add(text, " ");
+	wire_print_bytes(text, packet->payload, packet->payload_length, SIZE_MAX);
+}
+
 static void print_tcp(struct text *text, const struct packet *packet, const struct layer *layer)
 {
 	unsigned flags = (unsigned)wire_value(layer, WF_TCP_FLAGS, 0);
@@ -323,26 +335,18 @@ static void print_tcp(struct text *text, const struct packet *packet, const stru
 		flags = (flags & ~0x1c0u) | (unsigned)wire_get(layer, WF_TCP_ACE) << 6;
 	wire_print_flags(text, flags, ace);
 	text_add(text, " %u:%u(%zu)", seq, end, packet->payload_length);
-	if (wire_known(layer, WF_TCP_ACK) && (!packet->decoded || flags & WIRE_ACK || wire_get(layer, WF_TCP_ACK)))
+	if (wire_known(layer, WF_TCP_ACK) && (flags & WIRE_ACK || wire_get(layer, WF_TCP_ACK)))
 		text_add(text, " ack %u", (uint32_t)wire_get(layer, WF_TCP_ACK));
 	if (wire_known(layer, WF_TCP_WIN))
 		text_add(text, " win %u", (uint32_t)wire_get(layer, WF_TCP_WIN));
-	if (wire_known(layer, WF_TCP_URG) && (!packet->decoded || flags & WIRE_URG || wire_get(layer, WF_TCP_URG)))
+	if (wire_known(layer, WF_TCP_URG) && (flags & WIRE_URG || wire_get(layer, WF_TCP_URG)))
 		text_add(text, " urg %u", (unsigned)wire_get(layer, WF_TCP_URG));
 	print_extra(text, packet, layer, WF_TCP_DOFF);
 	print_extra(text, packet, layer, WF_TCP_CHECKSUM);
 	if (layer->options || layer->options_any)
 		text_add(text, " ");
 	wire_print_options(text, layer);
-}
-
-/* Contents, where a script gave them. */
-static void print_payload(struct text *text, const struct packet *packet)
-{
-	if (packet->decoded || !packet->payload || !packet->payload_length)
-		return;
-	text_add(text, " ");
-	wire_print_bytes(text, packet->payload, packet->payload_length, SIZE_MAX);
+	print_payload(text, packet);
 }
 
 static void print_udp(struct text *text, const struct packet *packet, const struct layer *layer)
@@ -466,6 +470,8 @@ static void print_layer(struct text *text, const struct packet *packet, unsigned
 		return print_tcp(text, packet, layer);
 	case LAYER_UDP:
 	case LAYER_UDPLITE:
+		if (i + 1 < packet->layers)	/* it carries PSP, which is said to be there by itself */
+			return;
 		return print_udp(text, packet, layer);
 	case LAYER_ICMP:
 	case LAYER_ICMPV6:

@@ -1,0 +1,553 @@
+/*
+ * The grammar of the script language: packetdrill's, and what Plumbline adds to it in the same look.
+ *
+ * Line ends mean nothing, so a packet ends where the next event's time begins. That is why arithmetic is only allowed inside
+ * brackets and argument lists (after "= 0" a '+' begins the next event), and why the words after which a number follows in a
+ * packet are words of the grammar (T_FIELD): "icmp unreachable CODE" may be followed by an event at time 1.
+ *
+ * Everything that a packet or a TCP option may say is read as names and numbers here and given its meaning in packet.c,
+ * icmp.c, prefix.c and tcpopt.c, which know the tables and can say what was expected.
+ */
+%code requires {
+#include "parse.h"
+}
+%code {
+#include "lexer.h"
+
+#define SCRIPT_YYMAXDEPTH 3000
+#undef YYMAXDEPTH
+#define YYMAXDEPTH SCRIPT_YYMAXDEPTH
+
+#define YYLLOC_DEFAULT(current, rhs, n)                                                                                        \
+	do {                                                                                                                   \
+		if (n) {                                                                                                       \
+			(current) = YYRHSLOC(rhs, 1);                                                                          \
+			(current).end_line = YYRHSLOC(rhs, n).end_line;                                                        \
+			(current).end_column = YYRHSLOC(rhs, n).end_column;                                                    \
+			(current).end = YYRHSLOC(rhs, n).end;                                                                  \
+		} else {                                                                                                       \
+			(current) = YYRHSLOC(rhs, 0);                                                                          \
+			(current).line = (current).end_line;                                                                   \
+			(current).column = (current).end_column;                                                               \
+			(current).begin = (current).end;                                                                       \
+		}                                                                                                              \
+	} while (0)
+
+static void script_yyerror(const struct place *place, yyscan_t scanner, struct parse *parse, const char *message);
+}
+
+%define api.pure full
+%define api.prefix {script_yy}
+%define api.token.prefix {T_}
+%define api.location.type {struct place}
+%define parse.error custom
+%define parse.lac full
+%locations
+%param {void *scanner}
+%parse-param {struct parse *parse}
+%initial-action { @$ = (struct place){ 1, 1, 1, 1, 0, 0 }; }
+
+%union {
+	struct {
+		struct slice text;
+		int64_t integer;
+	};
+	bool inbound;
+	pl_time time;
+	struct timing timing;
+	struct event *event;
+	struct expr *expr;
+	struct expr_member member;
+	struct members members;
+	struct bytes bytes;
+	struct number number;
+	struct item *item;
+	struct items items;
+	struct prefixes prefixes;
+	struct body *body;
+	struct flags flags;
+	struct sequence sequence;
+	struct atom *atom;
+	struct atoms atoms;
+	struct tcp_options tcp_options;
+	struct icmp_text icmp;
+}
+
+%token END 0		"end of script"
+%token OPTION		"an option"
+%token VALUE		"an option's value"
+%token INTEGER		"a number"
+%token HEX		"a hexadecimal number"
+%token FLOAT		"a decimal number"
+%token WORD		"a word"
+%token FIELD		"a header field"
+%token STRING		"a string"
+%token COMMAND		"a command in backticks"
+%token CODE		"Python code"
+%token IPV4_ADDRESS	"an IPv4 address"
+%token IPV6_ADDRESS	"an IPv6 address"
+%token ELLIPSIS		"..."
+%token LEFT		"<<"
+%token RIGHT		">>"
+%token IPV4 "ipv4" IPV6 "ipv6" GRE "gre" MPLS "mpls" ENCAP "encap"
+%token ICMP "icmp" IGMP "igmp" UDP "udp" UDPLITE "udplite" RAW "raw"
+%token FLAGS "flags" LABEL "label" EXPECT "expect" NOTHING "nothing" FOR "for"
+
+%type <text> name IPV4 IPV6 GRE MPLS ENCAP ICMP IGMP UDP UDPLITE RAW FLAGS LABEL EXPECT NOTHING FOR
+%type <text> OPTION VALUE INTEGER HEX FLOAT WORD FIELD STRING COMMAND CODE IPV4_ADDRESS IPV6_ADDRESS errno
+%type <timing> time_rule
+%type <time> time seconds
+%type <event> action call invoked
+%type <inbound> direction
+%type <prefixes> prefixes
+%type <body> body headed tcp udp icmp igmp raw quoted
+%type <items> ip_head ip_items fields gre_items gre_words mpls_items encap
+%type <item> ip_item gre_item gre_word mpls_item
+%type <flags> flags
+%type <sequence> sequence
+%type <number> unsigned number
+%type <tcp_options> tcp_options tcp_option_list
+%type <atoms> tcp_option
+%type <atom> atom
+%type <bytes> payload strings
+%type <icmp> icmp_type
+%type <members> arguments elements members structure
+%type <member> element
+%type <expr> expr primary invocation result result_part
+
+%left '|'
+%left '&'
+%left LEFT RIGHT
+%left '+' '-'
+%left '*' '/'
+%precedence NEGATIVE
+
+%%
+
+script: options init events cleanup ;
+
+options:
+	%empty
+|	options option
+;
+
+option:
+	OPTION				{ parse_add_option(parse, $1, NULL, &@$); }
+|	OPTION '=' VALUE		{ parse_add_option(parse, $1, &$3, &@$); }
+;
+
+init:
+	%empty
+|	COMMAND				{ parse->script->init_command = parse_string(parse, $1);
+					  parse->script->init_span = parse_span(&@1); }
+;
+
+cleanup:
+	%empty
+|	COMMAND				{ parse->script->cleanup_command = parse_string(parse, $1);
+					  parse->script->cleanup_span = parse_span(&@1); }
+;
+
+events:
+	event
+|	events event
+;
+
+event:
+	time_rule action		{ event_add(parse, $1, $2, &@$); }
+;
+
+/* Times. */
+
+time_rule:
+	'+' time			{ $$ = (struct timing){ TIME_RELATIVE, $2, 0, @$ }; }
+|	time				{ $$ = (struct timing){ TIME_ABSOLUTE, $1, 0, @$ }; }
+|	'*'				{ $$ = (struct timing){ TIME_ANY, 0, 0, @$ }; }
+|	time '~' time			{ $$ = timing_check(parse, (struct timing){ TIME_ABSOLUTE_RANGE, $1, $3, @$ }, &@$); }
+|	'+' time '~' '+' time		{ $$ = timing_check(parse, (struct timing){ TIME_RELATIVE_RANGE, $2, $5, @$ }, &@$); }
+;
+
+time:
+	seconds
+|	'-' seconds			{ $$ = 0; parse_error(parse, &@$, "a time of 0 or more", "a time cannot be negative"); }
+;
+
+seconds:
+	INTEGER				{ $$ = parse_seconds(parse, $1, &@1); }
+|	FLOAT				{ $$ = parse_seconds(parse, $1, &@1); }
+;
+
+action:
+	direction prefixes headed	{ $$ = event_packet(parse, $1, $2, $3, &@$); }
+|	call
+|	COMMAND				{ $$ = event_text(parse, EVENT_COMMAND, $1); }
+|	CODE				{ $$ = event_text(parse, EVENT_CODE, $1); }
+|	EXPECT NOTHING FOR time		{ $$ = event_text(parse, EVENT_NOTHING, $1); $$->quiet = $4; }
+;
+
+/* Calls. */
+
+call:
+	invoked
+|	ELLIPSIS time invoked		{ $$ = $3; $$->call->blocking = true; $$->call->end = $2; }
+;
+
+invoked:
+	name arguments '=' result errno note {
+		$$ = event_call(parse, $1, &@1, $2, $4);
+		if ($5.length)
+			$$->call->errno_name = parse_string(parse, $5);
+		if (@6.end > @6.begin)
+			$$->call->note = parse_string(parse, (struct slice){ parse->script->text + @6.begin + 1,
+									    @6.end - @6.begin - 2 });
+	}
+;
+
+arguments:
+	'(' ')'				{ $$ = (struct members){ 0 }; }
+|	'(' elements ')'		{ $$ = $2; }
+;
+
+result:
+	result_part
+|	result '|' result_part		{ $$ = expr_binary(parse, '|', $1, $3, &@$); }
+;
+
+result_part:
+	INTEGER				{ $$ = expr_integer(parse, $<integer>1, false, &@1); }
+|	HEX				{ $$ = expr_integer(parse, $<integer>1, true, &@1); }
+|	'-' result_part			{ $$ = expr_negative(parse, $2, &@$); }
+|	WORD				{ $$ = expr_word(parse, $1, &@1); }
+|	ELLIPSIS			{ $$ = expr_new(parse, EXPR_ELLIPSIS, &@1); }
+|	strings				{ $$ = expr_string(parse, $1, false, &@1); }
+|	'(' expr ')'			{ $$ = $2; }
+|	'[' ']'				{ $$ = expr_list(parse, EXPR_LIST, (struct members){ 0 }, &@$); }
+|	'[' elements ']'		{ $$ = expr_list(parse, EXPR_LIST, $2, &@$); }
+|	'{' structure '}'		{ $$ = expr_list(parse, EXPR_STRUCT, $2, &@$); }
+;
+
+errno:
+	%empty				{ $$ = (struct slice){ "", 0 }; }
+|	WORD
+;
+
+note:
+	%empty
+|	'(' note_words ')'
+;
+
+note_words:
+	note_word
+|	note_words note_word
+;
+
+note_word:
+	name | INTEGER | HEX | FLOAT | '-' | ',' | '.' | '/' | ':' | '|' | ';'
+;
+
+/* Expressions. */
+
+expr:
+	primary
+|	expr '|' expr			{ $$ = expr_binary(parse, '|', $1, $3, &@$); }
+|	expr '&' expr			{ $$ = expr_binary(parse, '&', $1, $3, &@$); }
+|	expr LEFT expr			{ $$ = expr_binary(parse, '<', $1, $3, &@$); }
+|	expr RIGHT expr			{ $$ = expr_binary(parse, '>', $1, $3, &@$); }
+|	expr '+' expr			{ $$ = expr_binary(parse, '+', $1, $3, &@$); }
+|	expr '-' expr			{ $$ = expr_binary(parse, '-', $1, $3, &@$); }
+|	expr '*' expr			{ $$ = expr_binary(parse, '*', $1, $3, &@$); }
+|	expr '/' expr			{ $$ = expr_binary(parse, '/', $1, $3, &@$); }
+|	'-' expr %prec NEGATIVE		{ $$ = expr_negative(parse, $2, &@$); }
+;
+
+primary:
+	ELLIPSIS			{ $$ = expr_new(parse, EXPR_ELLIPSIS, &@1); }
+|	INTEGER				{ $$ = expr_integer(parse, $<integer>1, false, &@1); }
+|	HEX				{ $$ = expr_integer(parse, $<integer>1, true, &@1); }
+|	FLOAT				{ $$ = expr_new(parse, EXPR_FLOAT, &@1); $$->real = strtod($1.at, NULL); }
+|	strings				{ $$ = expr_string(parse, $1, false, &@1); }
+|	strings ELLIPSIS		{ $$ = expr_string(parse, $1, true, &@$); }
+|	name				{ $$ = expr_word(parse, $1, &@1); }
+|	invocation
+|	'(' expr ')'			{ $$ = $2; }
+|	'[' ']'				{ $$ = expr_list(parse, EXPR_LIST, (struct members){ 0 }, &@$); }
+|	'[' elements ']'		{ $$ = expr_list(parse, EXPR_LIST, $2, &@$); }
+|	'{' structure '}'		{ $$ = expr_list(parse, EXPR_STRUCT, $2, &@$); }
+;
+
+invocation:
+	name arguments			{ $$ = expr_call(parse, $1, $2, &@$); }
+;
+
+elements:
+	element				{ $$ = members_add(parse, (struct members){ 0 }, $1, &@1); }
+|	elements ',' element		{ $$ = members_add(parse, $1, $3, &@3); }
+;
+
+element:
+	expr				{ $$ = (struct expr_member){ NULL, NULL, $1 }; }
+|	name '=' expr			{ $$ = member_named(parse, $1, $3); }
+|	invocation '=' expr		{ $$ = member_called(parse, $1, $3); }
+;
+
+structure:
+	%empty				{ $$ = (struct members){ 0 }; }
+|	elements
+|	members
+|	gre_items			{ $$ = (struct members){ 0 };
+					  $$ = members_add(parse, $$, (struct expr_member){ "gre", NULL,
+							   expr_items(parse, $1, &@1) }, &@1); }
+;
+
+/* A stack of MPLS labels as a value. */
+members:
+	'(' mpls_items ')'		{ $$ = mpls_member(parse, (struct members){ 0 }, $2, &@$); }
+|	members '(' mpls_items ')'	{ $$ = mpls_member(parse, $1, $3, &@$); }
+;
+
+strings:
+	STRING				{ $$ = parse_unescape(parse, $1, &@1); }
+|	strings STRING			{ $$ = parse_join(parse, $1, parse_unescape(parse, $2, &@2)); $$.place = @$; }
+;
+
+name:
+	WORD | FIELD | IPV4 | IPV6 | GRE | MPLS | ENCAP | ICMP | IGMP | UDP | UDPLITE | RAW | FLAGS | LABEL | EXPECT | NOTHING | FOR
+;
+
+/* Packets. */
+
+direction:
+	'<'				{ $$ = true; }
+|	'>'				{ $$ = false; }
+;
+
+prefixes:
+	%empty				{ $$ = (struct prefixes){ 0 }; }
+|	prefixes WORD ':'		{ $$ = prefix_link(parse, $1, $2, &@2); }
+|	prefixes IPV4 ip_head IPV4_ADDRESS '>' IPV4_ADDRESS ':'
+					{ $$ = prefix_ip(parse, $1, LAYER_IPV4, $3, $4, $6, &@$); }
+|	prefixes IPV6 ip_head IPV6_ADDRESS '>' IPV6_ADDRESS ':'
+					{ $$ = prefix_ip(parse, $1, LAYER_IPV6, $3, $4, $6, &@$); }
+|	prefixes GRE ':'		{ $$ = prefix_gre(parse, $1, (struct items){ 0 }, &@2); }
+|	prefixes GRE comma gre_items ':'
+					{ $$ = prefix_gre(parse, $1, $4, &@4); }
+|	prefixes MPLS labels ':'	{ $$ = $<prefixes>3; }
+;
+
+labels:
+	%empty				{ $<prefixes>$ = $<prefixes>-1; }
+|	labels '(' mpls_items ')'	{ $<prefixes>$ = prefix_mpls(parse, $<prefixes>1, $3, &@$); }
+;
+
+mpls_items:
+	LABEL unsigned			{ $$ = items_add((struct items){ 0 }, item_number(parse, $1, &@1, $2)); }
+|	mpls_items ',' mpls_item	{ $$ = items_add($1, $3); }
+;
+
+mpls_item:
+	name number			{ $$ = item_number(parse, $1, &@1, $2); }
+|	'[' name ']'			{ $$ = item_bracket(parse, $2, &@$); }
+;
+
+comma:
+	%empty | ','
+;
+
+gre_items:
+	FLAGS '[' gre_words ']'		{ $$ = $3; }
+|	FLAGS unsigned			{ $$ = items_add((struct items){ 0 }, item_number(parse, $1, &@1, $2)); }
+|	gre_items comma gre_item	{ $$ = items_add($1, $3); }
+;
+
+gre_item:
+	name number			{ $$ = item_number(parse, $1, &@1, $2); }
+|	name '=' number			{ $$ = item_number(parse, $1, &@1, $3); }
+;
+
+gre_words:
+	gre_word			{ $$ = items_add((struct items){ 0 }, $1); }
+|	gre_words ',' gre_word		{ $$ = items_add($1, $3); }
+;
+
+gre_word:
+	name				{ $$ = item_bracket(parse, $1, &@1); }
+|	name name			{ $$ = item_bracket(parse, $1, &@1);
+					  if (!slice_is($2, "present"))
+						parse_error(parse, &@2, "present", "unknown GRE flag"); }
+;
+
+headed:
+	body
+|	'(' ip_items ')' body		{ $$ = body_ip($4, $2); }
+|	'[' ip_items ']' body		{ $$ = body_ip($4, $2); }
+;
+
+ip_head:
+	%empty				{ $$ = (struct items){ 0 }; }
+|	'(' ip_items ')'		{ $$ = $2; }
+|	'[' ip_items ']'		{ $$ = $2; }
+;
+
+ip_items:
+	ip_item				{ $$ = items_add((struct items){ 0 }, $1); }
+|	ip_items ',' ip_item		{ $$ = items_add($1, $3); }
+;
+
+ip_item:
+	name				{ $$ = item_new(parse, $1, &@1); }
+|	name number			{ $$ = item_number(parse, $1, &@1, $2); }
+|	name IPV4_ADDRESS		{ $$ = item_address(parse, $1, &@1, $2, &@2); }
+;
+
+body:
+	tcp
+|	encap tcp			{ $$ = body_encap(parse, $2, $1, &@1); }
+|	udp | icmp | igmp | raw
+;
+
+encap:
+	ENCAP name name number		{ $$ = items_add((struct items){ 0 }, item_new(parse, $2, &@2));
+					  $$ = items_add($$, item_number(parse, $3, &@3, $4)); }
+;
+
+tcp:
+	flags sequence fields tcp_options payload
+					{ $$ = body_tcp(parse, $1, $2, $3, $4, $5, &@$); }
+|	unsigned '>' unsigned flags sequence fields tcp_options payload
+					{ $$ = body_ports(parse, body_tcp(parse, $4, $5, $6, $7, $8, &@$), $1, $3); }
+;
+
+flags:
+	WORD				{ $$ = flags_parse(parse, $1, (struct slice){ "", 0 }, &@$); }
+|	WORD '.'			{ $$ = flags_parse(parse, $1, (struct slice){ ".", 1 }, &@$); }
+|	WORD FLOAT			{ $$ = flags_parse(parse, $1, $2, &@$); }
+|	FLOAT				{ $$ = flags_parse(parse, (struct slice){ "", 0 }, $1, &@$); }
+|	'.'				{ $$ = flags_parse(parse, (struct slice){ "", 0 }, (struct slice){ ".", 1 }, &@$); }
+|	'-'				{ $$ = flags_parse(parse, (struct slice){ "", 0 }, (struct slice){ "", 0 }, &@$); }
+;
+
+sequence:
+	unsigned ':' unsigned '(' number ')'
+					{ $$ = (struct sequence){ $1, $3, $5, @$ }; }
+;
+
+fields:
+	%empty				{ $$ = (struct items){ 0 }; }
+|	fields FIELD number		{ $$ = items_add($1, item_number(parse, $2, &@2, $3)); }
+|	fields FIELD IPV4_ADDRESS	{ $$ = items_add($1, item_address(parse, $2, &@2, $3, &@3)); }
+;
+
+tcp_options:
+	%empty				{ $$ = (struct tcp_options){ 0 }; }
+|	'<' tcp_option_list '>'		{ $$ = $2; $$.place = @$; }
+|	'<' ELLIPSIS '>'		{ $$ = (struct tcp_options){ .given = true, .any = true, .place = @$ }; }
+;
+
+tcp_option_list:
+	tcp_option			{ $$ = tcp_options_add(parse, (struct tcp_options){ 0 }, $1, &@1); }
+|	tcp_option_list ',' tcp_option	{ $$ = tcp_options_add(parse, $1, $3, &@3); }
+;
+
+tcp_option:
+	name				{ $$ = atoms_add((struct atoms){ 0 }, atom_word(parse, $1, &@1)); }
+|	tcp_option atom			{ $$ = atoms_add($1, $2); }
+;
+
+atom:
+	name				{ $$ = atom_word(parse, $1, &@1); }
+|	INTEGER				{ $$ = atom_number(parse, (struct number){ $<integer>1, .place = @1 }, $1, &@1); }
+|	HEX				{ $$ = atom_number(parse, (struct number){ $<integer>1, .place = @1 }, $1, &@1); }
+|	'-' INTEGER			{ $$ = atom_number(parse, (struct number){ -$<integer>2, .place = @$ }, $2, &@$); }
+|	unsigned ':' unsigned		{ $$ = atom_block(parse, $1, $3, &@$); }
+;
+
+payload:
+	%empty				{ $$ = (struct bytes){ 0 }; }
+|	strings
+;
+
+udp:
+	UDP '(' number ')' fields payload
+					{ $$ = body_udp(parse, LAYER_UDP, $5, $3, $6, &@$); }
+|	UDP unsigned '>' unsigned '(' number ')' fields payload
+					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDP, $8, $6, $9, &@$), $2, $4); }
+|	UDPLITE '(' number ')' fields payload
+					{ $$ = body_udp(parse, LAYER_UDPLITE, $5, $3, $6, &@$); }
+|	UDPLITE unsigned '>' unsigned '(' number ')' fields payload
+					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDPLITE, $8, $6, $9, &@$), $2, $4); }
+;
+
+raw:
+	RAW fields '(' number ')' payload
+					{ $$ = body_raw(parse, $2, $4, $6, &@$); }
+;
+
+igmp:
+	IGMP fields			{ $$ = body_igmp(parse, $2, &@$); }
+;
+
+icmp:
+	ICMP icmp_type fields		{ $$ = body_icmp(parse, $2, $3, NULL, (struct bytes){ 0 }, &@$); }
+|	ICMP icmp_type fields '[' quoted ']' payload
+					{ $$ = body_icmp(parse, $2, $3, $5, $7, &@$); }
+;
+
+icmp_type:
+	WORD				{ $$ = (struct icmp_text){ .type = $1, .type_place = @1 }; }
+|	WORD WORD			{ $$ = (struct icmp_text){ $1, $2, @1, @2, true }; }
+;
+
+quoted:
+	sequence			{ $$ = body_quoted_tcp(parse, $1, &@1); }
+|	headed
+;
+
+/* Numbers in packets. Without a sign where a '-' could be a TCP flag. */
+
+unsigned:
+	INTEGER				{ $$ = (struct number){ $<integer>1, .place = @1 }; }
+|	HEX				{ $$ = (struct number){ $<integer>1, .place = @1 }; }
+|	WORD				{ $$ = parse_word_number(parse, $1, &@1); }
+;
+
+number:
+	unsigned
+|	'-' unsigned			{ $$ = $2; $$.value = -$2.value; $$.place = @$; }
+|	'(' expr ')'			{ $$ = expr_number(parse, $2, &@$); }
+;
+
+%%
+
+static void script_yyerror(const struct place *place, yyscan_t scanner, struct parse *parse, const char *message)
+{
+	(void)scanner;
+	parse_error(parse, place, NULL, "%s", message);
+}
+
+/* What could have stood where the parser stopped, most useful first; long lists say nothing, so they are left out. */
+static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *parse)
+{
+	enum { MOST = 9 };
+	yysymbol_kind_t could[MOST];
+	char expected[256];
+	size_t used = 0;
+	int count = yypcontext_expected_tokens(context, could, MOST);
+	struct place *place = yypcontext_location(context);
+
+	(void)scanner;
+	for (int i = 0; i < count; i++) {
+		const char *name = yysymbol_name(could[i]);
+		int wrote = snprintf(expected + used, sizeof(expected) - used, "%s%s", !i ? "" : i + 1 == count ? " or " : ", ", name);
+
+		if (wrote < 0 || (size_t)wrote >= sizeof(expected) - used)
+			break;
+		used += (size_t)wrote;
+	}
+	parse_syntax_error(parse, place, yypcontext_token(context) == YYSYMBOL_YYEOF, count > 0 ? expected : NULL);
+	return 0;
+}
+
+int script_grammar(void *scanner, struct parse *parse)
+{
+	return script_yyparse(scanner, parse);
+}

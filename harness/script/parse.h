@@ -1,0 +1,254 @@
+/*
+ * What the lexer, the grammar and the makers of the tree share while one script is parsed. Nothing outside this folder
+ * includes it.
+ */
+#ifndef HARNESS_PARSE_H
+#define HARNESS_PARSE_H
+
+#include "../arena.h"
+#include "ast.h"
+
+/* A stretch of the source (or of a define's value); not NUL-terminated. */
+struct slice {
+	const char *at;
+	size_t length;
+};
+
+/* Bison's idea of a location: a span, and where in the text it lies. */
+struct place {
+	int line, column, end_line, end_column;
+	unsigned begin, end;	/* offsets; end is past the last character */
+};
+
+/* A number where the grammar wants one. A word that nothing explains stands for a define to come: unresolved. */
+struct number {
+	int64_t value;
+	bool unresolved;
+	bool negative_sign;
+	struct place place;
+};
+
+/* "name", "name 5", "name 1.2.3.4", "[name]": what packet heads are made of. */
+struct item {
+	struct item *next;
+	struct slice name;
+	struct place name_place;
+	enum { ITEM_BARE, ITEM_NUMBER, ITEM_ADDRESS, ITEM_BRACKET } kind;
+	struct number number;
+	struct in_addr address;
+};
+struct items {
+	struct item *first, *last;
+};
+
+/* One word of a TCP option: "sack", "1:1001", "abcd1234". */
+struct atom {
+	struct atom *next;
+	enum { ATOM_WORD, ATOM_NUMBER, ATOM_BLOCK } kind;
+	struct slice text;
+	struct number number, until;
+	struct place place;
+};
+struct atoms {
+	struct atom *first, *last;
+};
+struct tcp_option_text {
+	struct tcp_option_text *next;
+	struct atom *atom;
+	struct place place;
+};
+struct tcp_options {
+	struct tcp_option_text *first, *last;
+	bool given, any;
+	struct place place;
+};
+
+struct members {
+	struct member_node {
+		struct member_node *next;
+		struct expr_member member;
+		struct place place;
+	} *first, *last;
+	unsigned count;
+};
+
+struct bytes {
+	const char *at;
+	size_t length;
+	bool given;
+	struct place place;
+};
+
+struct sequence {
+	struct number start, end, length;
+	struct place place;
+};
+
+/* A header in front of the packet proper: an outer IP header, GRE, one MPLS label; or the link's name. */
+struct prefix {
+	struct prefix *next;
+	struct layer layer;
+};
+struct prefixes {
+	struct prefix *first, *last;
+	const char *link;
+	struct place link_place;
+	unsigned layers;
+};
+
+/* A packet from its IP header inwards while it is put together; layer[0] is the IP header. */
+struct body {
+	struct packet *packet;
+	struct items ip;
+	bool padding;			/* "raw (N)": in a quotation it counts the whole ICMP message */
+	struct packet *quoted;
+	struct place place;
+};
+
+struct flags {
+	unsigned bits;
+	int ace;		/* -1: none given */
+	struct place place;
+};
+
+struct timing {
+	enum event_time_kind kind;
+	pl_time at, until;
+	struct place place;
+};
+
+struct parse {
+	struct arena *arena;
+	struct script *script;
+	struct diagnostics *diagnostics;
+	const struct define *define;	/* the command line's */
+	unsigned defines;
+	struct own_define {		/* --define in the script, the latest first */
+		struct own_define *next;
+		struct define define;
+	} *own;
+	unsigned offset;
+	int line, column;
+	bool failed;
+	bool ipv6;
+	struct slice option;		/* name of the option whose value comes next */
+	struct place string_place;	/* the last string that ran over a line end; line 0: none */
+	struct event **tail;
+	struct script_option_node {
+		struct script_option_node *next;
+		struct script_option option;
+	} *option_first, *option_last;
+	struct undefined_node {
+		struct undefined_node *next;
+		struct script_undefined undefined;
+	} *undefined_first, *undefined_last;
+};
+
+/* grammar.y; 0: the text follows the grammar */
+int script_grammar(void *scanner, struct parse *parse);
+
+/* parse.c */
+void parse_advance(struct parse *parse, struct place *place, const char *text, unsigned length);
+void parse_unread(struct parse *parse, const struct place *place);
+struct source_span parse_span(const struct place *place);
+char *parse_string(struct parse *parse, struct slice text);	/* NUL-terminated copy in the arena */
+bool slice_is(struct slice text, const char *word);
+void parse_error(struct parse *parse, const struct place *place, const char *expected, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void parse_syntax_error(struct parse *parse, const struct place *place, bool at_end, const char *expected);
+void parse_add_option(struct parse *parse, struct slice name, const struct slice *value, const struct place *place);
+struct number parse_word_number(struct parse *parse, struct slice word, const struct place *place);
+void parse_undefined(struct parse *parse, struct slice word, const struct place *place);
+
+/* lexical.c: values of the lexer's words */
+int parse_unclosed(struct parse *parse, struct place *place, const char *what, const char *closing);
+int parse_character(struct parse *parse, struct place *place, unsigned char character);
+void parse_option_named(struct parse *parse, struct slice name);
+void parse_option_valued(struct parse *parse, struct slice value);
+int64_t parse_integer(struct slice digits, int base);
+pl_time parse_seconds(struct parse *parse, struct slice digits, const struct place *place);
+const char *parse_define(struct parse *parse, const char *word, size_t length);
+bool parse_number_define(const char *text, int64_t *value);
+bool parse_float_define(const char *text);
+void parse_string_seen(struct parse *parse, const struct place *place);
+struct bytes parse_unescape(struct parse *parse, struct slice text, const struct place *place);
+struct bytes parse_join(struct parse *parse, struct bytes first, struct bytes second);
+
+/* expr.c */
+struct expr *expr_new(struct parse *parse, enum expr_kind kind, const struct place *place);
+struct expr *expr_integer(struct parse *parse, int64_t value, bool hexadecimal, const struct place *place);
+struct expr *expr_word(struct parse *parse, struct slice word, const struct place *place);
+struct expr *expr_string(struct parse *parse, struct bytes bytes, bool open_ended, const struct place *place);
+struct expr *expr_binary(struct parse *parse, char operator, struct expr *left, struct expr *right, const struct place *place);
+struct expr *expr_negative(struct parse *parse, struct expr *operand, const struct place *place);
+struct expr *expr_call(struct parse *parse, struct slice name, struct members arguments, const struct place *place);
+struct expr *expr_list(struct parse *parse, enum expr_kind kind, struct members members, const struct place *place);
+struct members members_add(struct parse *parse, struct members members, struct expr_member member, const struct place *place);
+struct expr_member member_named(struct parse *parse, struct slice name, struct expr *value);
+struct expr_member member_called(struct parse *parse, struct expr *call, struct expr *value);
+struct expr **expr_arguments(struct parse *parse, struct members arguments);
+struct number expr_number(struct parse *parse, const struct expr *expr, const struct place *place);
+struct expr *expr_items(struct parse *parse, struct items items, const struct place *place);
+struct members mpls_member(struct parse *parse, struct members members, struct items items, const struct place *place);
+
+/* event.c */
+void event_add(struct parse *parse, struct timing timing, struct event *event, const struct place *place);
+struct event *event_packet(struct parse *parse, bool inbound, struct prefixes prefixes, struct body *body,
+			   const struct place *place);
+struct event *event_call(struct parse *parse, struct slice name, const struct place *name_place, struct members arguments,
+			 struct expr *result);
+struct event *event_text(struct parse *parse, enum event_kind kind, struct slice text);
+struct timing timing_check(struct parse *parse, struct timing timing, const struct place *place);
+
+/* packet.c */
+struct items items_add(struct items items, struct item *item);
+struct item *item_new(struct parse *parse, struct slice name, const struct place *place);
+struct item *item_number(struct parse *parse, struct slice name, const struct place *place, struct number number);
+struct item *item_address(struct parse *parse, struct slice name, const struct place *place, struct slice address,
+			  const struct place *address_place);
+struct item *item_bracket(struct parse *parse, struct slice name, const struct place *place);
+void ip_fields(struct parse *parse, struct layer *layer, struct items items);
+struct body *body_ip(struct body *body, struct items items);
+struct flags flags_parse(struct parse *parse, struct slice word, struct slice dotted, const struct place *place);
+struct body *body_tcp(struct parse *parse, struct flags flags, struct sequence sequence, struct items fields,
+		      struct tcp_options options, struct bytes payload, const struct place *place);
+struct body *body_udp(struct parse *parse, enum layer_kind kind, struct items fields, struct number length, struct bytes payload,
+		      const struct place *place);
+struct body *body_raw(struct parse *parse, struct items fields, struct number length, struct bytes payload,
+		      const struct place *place);
+struct body *body_igmp(struct parse *parse, struct items fields, const struct place *place);
+struct body *body_quoted_tcp(struct parse *parse, struct sequence sequence, const struct place *place);
+struct body *body_ports(struct parse *parse, struct body *body, struct number source, struct number destination);
+struct body *body_encap(struct parse *parse, struct body *body, struct items items, const struct place *place);
+struct body *body_new(struct parse *parse, enum layer_kind kind, const struct place *place);
+void body_payload(struct parse *parse, struct body *body, struct bytes payload);
+bool number_fits(struct parse *parse, struct number number, unsigned bits, const char *what);
+void field_set(struct parse *parse, struct layer *layer, enum wire_field field, struct number number);
+void fields_set(struct parse *parse, struct layer *layer, struct items fields);
+
+/* icmp.c */
+struct icmp_text {
+	struct slice type, code;
+	struct place type_place, code_place;
+	bool has_code;
+};
+struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted, struct bytes payload,
+		       const struct place *place);
+
+/* prefix.c */
+struct prefixes prefix_link(struct parse *parse, struct prefixes prefixes, struct slice name, const struct place *place);
+struct prefixes prefix_ip(struct parse *parse, struct prefixes prefixes, enum layer_kind kind, struct items items,
+			  struct slice source, struct slice destination, const struct place *place);
+struct prefixes prefix_gre(struct parse *parse, struct prefixes prefixes, struct items items, const struct place *place);
+struct prefixes prefix_mpls(struct parse *parse, struct prefixes prefixes, struct items items, const struct place *place);
+
+/* tcpopt.c */
+struct atoms atoms_add(struct atoms atoms, struct atom *atom);
+struct atom *atom_word(struct parse *parse, struct slice text, const struct place *place);
+struct atom *atom_number(struct parse *parse, struct number number, struct slice text, const struct place *place);
+struct atom *atom_block(struct parse *parse, struct number from, struct number until, const struct place *place);
+struct tcp_options tcp_options_add(struct parse *parse, struct tcp_options options, struct atoms atoms,
+				   const struct place *place);
+void tcp_options_set(struct parse *parse, struct layer *layer, struct tcp_options options);
+
+#endif
