@@ -21,10 +21,14 @@ struct run_options {
 	const struct target_ops *target;
 	const char *so_file;
 	bool keep_going;		/* do not stop at the first failure */
+	bool keep_trace;		/* the trace's texts are wanted even when the script passes */
 	bool no_commands, no_python;
 	uint64_t seed;
 	const struct pl_machine *machine;
 };
+
+/* Whether packetdrill, and so a script or the command line, has an option of this name, and whether it takes a value. */
+bool engine_option(const char *name, bool *takes_value);
 
 /* One way in which what happened was not what the script expects. */
 struct failure {

@@ -9,6 +9,7 @@
 
 enum trace_kind { TRACE_PACKET_IN, TRACE_PACKET_OUT, TRACE_CALL, TRACE_COMMAND, TRACE_CODE };
 
+struct marshalled;
 struct trace_entry {
 	enum trace_kind kind;
 	pl_time time;			/* relative to the script's start */
@@ -20,6 +21,7 @@ struct trace_entry {
 	const struct packet *packet;	/* packets: decoded, mapped into the script's terms where a flow is known */
 	pl_time ended;			/* calls */
 	int64_t result;			/* calls: >= 0 or -errno; commands: exit status */
+	struct marshalled *call;	/* calls: the engine's own */
 	const char *text;		/* calls: name, arguments with outputs as they came back, result, in the script's look */
 };
 

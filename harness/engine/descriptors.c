@@ -1,0 +1,31 @@
+/*
+ * File descriptors: the script's numbers and the target's. A number is free again once it is closed, on both sides.
+ */
+#include "run.h"
+
+struct descriptor *descriptor_find(const struct run *run, int script_fd)
+{
+	for (struct descriptor *descriptor = run->descriptors; descriptor; descriptor = descriptor->next)
+		if (!descriptor->closed && descriptor->script_fd == script_fd)
+			return descriptor;
+	return NULL;
+}
+
+struct descriptor *descriptor_add(struct run *run, int script_fd, int live_fd, struct flow *flow)
+{
+	struct descriptor *descriptor = arena_alloc(run->arena, sizeof(*descriptor));
+
+	*descriptor = (struct descriptor){ .next = run->descriptors, .script_fd = script_fd, .live_fd = live_fd, .flow = flow };
+	run->descriptors = descriptor;
+	if (flow)
+		flow->live_fd = live_fd;
+	return descriptor;
+}
+
+int descriptor_script(const struct run *run, int live_fd)
+{
+	for (struct descriptor *descriptor = run->descriptors; descriptor; descriptor = descriptor->next)
+		if (!descriptor->closed && descriptor->live_fd == live_fd)
+			return descriptor->script_fd;
+	return -1;
+}

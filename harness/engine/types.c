@@ -1,0 +1,604 @@
+/* Building, comparing and printing values by their type. */
+#include "types.h"
+
+#include <arpa/inet.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SCALAR_KINDS (1u << TYPE_SIGNED | 1u << TYPE_UNSIGNED | 1u << TYPE_NETWORK | 1u << TYPE_ADDRESS | 1u << TYPE_DESCRIPTOR)
+
+static bool is_scalar(const struct type *type)
+{
+	return SCALAR_KINDS >> type->kind & 1;
+}
+
+/* --- scalars -------------------------------------------------------------------------------------------------------------- */
+static bool scalar_fits(const struct type *type, unsigned size, int64_t value)
+{
+	if (size >= 8)
+		return true;
+	/* As packetdrill: a signed number may also be given as the unsigned one with the same bits. */
+	return value >= -(INT64_C(1) << (8 * size - 1)) && value < INT64_C(1) << (8 * size);
+}
+
+static void scalar_store(const struct type *type, unsigned size, int64_t value, uint8_t *to)
+{
+	uint64_t bits = (uint64_t)value;
+
+	if (type->kind == TYPE_NETWORK)		/* htons() has already turned it; what is left is to keep the low bytes */
+		bits = (uint64_t)value;
+	memcpy(to, &bits, size);		/* little-endian hosts only, as the wire code */
+}
+
+static int64_t scalar_load(const struct type *type, unsigned size, const uint8_t *from)
+{
+	uint64_t bits = 0;
+
+	memcpy(&bits, from, size);
+	if ((type->kind == TYPE_SIGNED || type->kind == TYPE_DESCRIPTOR) && size < 8 && bits >> (8 * size - 1) & 1)
+		bits |= ~UINT64_C(0) << 8 * size;
+	return (int64_t)bits;
+}
+
+/* A scalar is as wide as its type, or as the caller's length when that is another sensible width (IP_TTL as a byte). */
+static unsigned scalar_size(const struct type *type, size_t room)
+{
+	return room == 1 || room == 2 || room == 4 || room == 8 ? (room < type->size ? (unsigned)room : type->size) : type->size;
+}
+
+static bool scalar_eval(const struct run *run, const struct type *type, const struct expr *expr, int64_t *value,
+			const char **error)
+{
+	struct descriptor *descriptor;
+
+	if (type->kind == TYPE_ADDRESS && expr->kind == EXPR_STRING) {
+		struct in_addr address;
+
+		if (inet_pton(AF_INET, expr->bytes, &address) != 1) {
+			*error = arena_printf(run->arena, "\"%s\" is no IPv4 address", expr->bytes);
+			return false;
+		}
+		*value = address.s_addr;
+		return true;
+	}
+	if (!eval_int(run, expr, value, error))
+		return false;
+	if (type->kind == TYPE_DESCRIPTOR) {
+		descriptor = descriptor_find(run, (int)*value);
+		if (descriptor)
+			*value = descriptor->live_fd;
+	}
+	return true;
+}
+
+static void scalar_print(const struct run *run, const struct type *type, unsigned size, const uint8_t *bytes, struct text *text)
+{
+	int64_t value = scalar_load(type, size, bytes);
+	char address[INET_ADDRSTRLEN];
+	const char *name;
+	int script_fd;
+
+	switch (type->kind) {
+	case TYPE_NETWORK:
+		text_add(text, size == 2 ? "htons(%u)" : "htonl(%u)",
+			 size == 2 ? ntohs((uint16_t)value) : ntohl((uint32_t)value));
+		return;
+	case TYPE_ADDRESS:
+		text_add(text, "inet_addr(\"%s\")", inet_ntop(AF_INET, bytes, address, sizeof(address)));
+		return;
+	case TYPE_DESCRIPTOR:
+		script_fd = descriptor_script(run, (int)value);
+		text_add(text, "%d", script_fd >= 0 ? script_fd : (int)value);
+		return;
+	case TYPE_UNSIGNED:
+		name = type->family ? symbol_name(type->family, value) : NULL;
+		if (name)
+			text_add(text, "%s", name);
+		else
+			text_add(text, "%llu", (unsigned long long)value);
+		return;
+	default:
+		name = type->family ? symbol_name(type->family, value) : NULL;
+		if (name)
+			text_add(text, "%s", name);
+		else
+			text_add(text, "%lld", (long long)value);
+		return;
+	}
+}
+
+/* --- structs ------------------------------------------------------------------------------------------------------------- */
+/* The member of `type` that the i-th of the expression speaks of: by name, else by place. */
+static const struct type_member *member_of(const struct type *type, const struct expr *expr, unsigned i)
+{
+	const char *name = expr->kind == EXPR_STRUCT ? expr->member[i].name : NULL;
+
+	if (!name && expr->member[i].value && expr->member[i].value->kind == EXPR_ASSIGN)
+		name = expr->member[i].value->word;
+	if (!name)
+		return i < type->members ? &type->member[i] : NULL;
+	for (unsigned j = 0; j < type->members; j++)
+		if (!strcmp(type->member[j].name, name))
+			return &type->member[j];
+	return NULL;
+}
+
+static const struct expr *member_value(const struct expr *expr, unsigned i)
+{
+	const struct expr *value = expr->member[i].value;
+
+	return value->kind == EXPR_ASSIGN ? value->member[0].value : value;
+}
+
+static const char *unknown_member(const struct run *run, const struct type *type, const struct expr *expr, unsigned i)
+{
+	const char *name = expr->member[i].name;
+
+	return name ? arena_printf(run->arena, "%s has no member %s", type->name ? type->name : "the structure", name)
+		    : arena_printf(run->arena, "%s has only %u members", type->name ? type->name : "the structure", type->members);
+}
+
+static bool struct_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room,
+			 size_t *length, const char **error)
+{
+	uint8_t whole[1024] = { 0 };
+	size_t used;
+
+	if (expr->kind != EXPR_STRUCT && expr->kind != EXPR_LIST) {
+		*error = arena_printf(run->arena, "expected {members of %s}", type->name ? type->name : "a structure");
+		return false;
+	}
+	for (unsigned i = 0; i < expr->members; i++) {
+		const struct type_member *member = member_of(type, expr, i);
+		const struct expr *value = member_value(expr, i);
+
+		if (!member) {
+			*error = unknown_member(run, type, expr, i);
+			return false;
+		}
+		if (value->kind == EXPR_ELLIPSIS)
+			continue;
+		if (!type_build(run, member->type, value, whole + member->offset, sizeof(whole) - member->offset, &used, error))
+			return false;
+	}
+	*length = type->size;
+	memcpy(to, whole, type->size < room ? type->size : room);
+	return true;
+}
+
+static bool array_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room,
+			size_t *length, const char **error)
+{
+	size_t used;
+
+	*length = 0;
+	for (unsigned i = 0; i < expr->members; i++) {
+		if (*length + type->element->size > room) {
+			*error = "too many elements";
+			return false;
+		}
+		if (!type_build(run, type->element, expr->member[i].value, to + *length, type->element->size, &used, error))
+			return false;
+		*length += used;
+	}
+	return true;
+}
+
+/* --- the two odd ones ------------------------------------------------------------------------------------------------------- */
+static bool stamps_eval(const struct run *run, const struct expr *expr, int64_t *nanoseconds, const char **error)
+{
+	int64_t value;
+
+	*nanoseconds = 0;
+	for (unsigned i = 0; i < expr->members; i++) {
+		const char *name = expr->member[i].name;
+
+		if (!name || (strcmp(name, "scm_sec") && strcmp(name, "scm_nsec"))) {
+			*error = "expected {scm_sec=..., scm_nsec=...}";
+			return false;
+		}
+		if (!eval_int(run, expr->member[i].value, &value, error))
+			return false;
+		*nanoseconds += strcmp(name, "scm_sec") ? value : value * PL_NSEC_PER_SEC;
+	}
+	return true;
+}
+
+static int64_t stamp_script_time(const struct run *run, const struct timespec *stamp)
+{
+	int64_t wall = run->ops->wall_clock ? run->ops->wall_clock(run->target) : 0;
+
+	return stamp->tv_sec * PL_NSEC_PER_SEC + stamp->tv_nsec - wall - run->start;
+}
+
+/* Zero is not looked at: a stamp that the script does not care for. */
+static bool stamps_compare(const struct run *run, const struct expr *expr, const uint8_t *bytes, size_t length, const char *name,
+			   struct text *text)
+{
+	int64_t wanted, actual;
+	struct timespec stamp;
+	const char *error;
+
+	if (!stamps_eval(run, expr, &wanted, &error)) {
+		text_add(text, "%s: %s\n", name, error);
+		return false;
+	}
+	if (!wanted || length < sizeof(stamp))
+		return true;
+	memcpy(&stamp, bytes, sizeof(stamp));
+	actual = stamp_script_time(run, &stamp);
+	if (llabs(wanted - actual) <= (int64_t)run->settings.tolerance_usecs * PL_NSEC_PER_USEC)
+		return true;
+	text_add(text, "%s: expected %.6f, actual %.6f\n", name, (double)wanted / 1e9, (double)actual / 1e9);
+	return false;
+}
+
+/* The attributes of SCM_TIMESTAMPING_OPT_STATS, by number (linux/tcp.h): how wide each is, and whether it is a span of time. */
+static const struct attribute_row {
+	uint8_t size;
+	bool microseconds;
+} attribute_rows[] = {
+	[1] = { 8, true }, [2] = { 8, true }, [3] = { 8, true }, [4] = { 8, false }, [5] = { 8, false }, [6] = { 8, false },
+	[7] = { 8, false }, [8] = { 4, false }, [9] = { 4, false }, [10] = { 4, false }, [11] = { 1, false }, [12] = { 1, false },
+	[13] = { 4, false }, [14] = { 1, false }, [15] = { 4, false }, [16] = { 4, false }, [17] = { 4, false }, [18] = { 8, false },
+	[19] = { 8, false }, [20] = { 4, false }, [21] = { 4, false }, [22] = { 4, false }, [23] = { 2, false }, [24] = { 4, false },
+	[25] = { 8, false }, [26] = { 1, false }, [27] = { 4, false },
+};
+#define ATTRIBUTE_ROWS (sizeof(attribute_rows) / sizeof(attribute_rows[0]))
+
+static bool attribute_name(const struct run *run, const struct expr *expr, unsigned i, int64_t *number, const char **error)
+{
+	const struct expr_member *member = &expr->member[i];
+	const char *name = member->name ? member->name : member->value->kind == EXPR_ASSIGN ? member->value->word : NULL;
+
+	if (name && symbol_value(name, number) && *number > 0 && (size_t)*number < ATTRIBUTE_ROWS && attribute_rows[*number].size)
+		return true;
+	*error = arena_printf(run->arena, "unknown attribute %s", name ? name : "without a name");
+	return false;
+}
+
+static bool attributes_build(const struct run *run, const struct expr *expr, uint8_t *to, size_t room, size_t *length,
+			     const char **error)
+{
+	int64_t number, value;
+
+	*length = 0;
+	for (unsigned i = 0; i < expr->members; i++) {
+		const struct expr *said = member_value(expr, i);
+		struct nlattr header;
+
+		if (!attribute_name(run, expr, i, &number, error))
+			return false;
+		value = -1;
+		if (said->kind != EXPR_ELLIPSIS && !eval_int(run, said, &value, error))
+			return false;
+		header = (struct nlattr){ .nla_type = (uint16_t)number,
+					  .nla_len = (uint16_t)(NLA_HDRLEN + attribute_rows[number].size) };
+		if (*length + NLA_ALIGN(header.nla_len) > room) {
+			*error = "too many attributes";
+			return false;
+		}
+		memcpy(to + *length, &header, sizeof(header));
+		memcpy(to + *length + NLA_HDRLEN, &value, attribute_rows[number].size);
+		*length += NLA_ALIGN(header.nla_len);
+	}
+	return true;
+}
+
+static bool attribute_is(const struct run *run, int64_t number, int64_t wanted, int64_t actual)
+{
+	if (!attribute_rows[number].microseconds || !wanted)
+		return wanted == actual;
+	return llabs(wanted - actual) <= (int64_t)run->settings.tolerance_usecs;
+}
+
+static bool attributes_compare(const struct run *run, const struct expr *expr, const uint8_t *bytes, size_t length,
+			       const char *name, struct text *text)
+{
+	size_t offset = 0;
+	bool same = true;
+
+	for (unsigned i = 0; i < expr->members; i++) {
+		const struct expr *said = member_value(expr, i);
+		int64_t number, wanted, actual = 0;
+		struct nlattr header = { 0 };
+		const char *error;
+
+		if (!attribute_name(run, expr, i, &number, &error)) {
+			text_add(text, "%s: %s\n", name, error);
+			return false;
+		}
+		if (offset + NLA_HDRLEN <= length)
+			memcpy(&header, bytes + offset, sizeof(header));
+		if (header.nla_type != number || offset + header.nla_len > length) {
+			text_add(text, "%s: expected attribute %lld in place %u, actual %u\n", name, (long long)number, i,
+				 header.nla_type);
+			return false;
+		}
+		memcpy(&actual, bytes + offset + NLA_HDRLEN, attribute_rows[number].size);
+		offset += NLA_ALIGN(header.nla_len);
+		if (said->kind == EXPR_ELLIPSIS)
+			continue;
+		if (!eval_int(run, said, &wanted, &error) || !attribute_is(run, number, wanted, actual)) {
+			text_add(text, "%s: attribute %lld: expected %lld, actual %lld\n", name, (long long)number,
+				 (long long)wanted, (long long)actual);
+			same = false;
+		}
+	}
+	return same;
+}
+
+/* --- the three operations --------------------------------------------------------------------------------------------------- */
+/* What a value is when no table says: by how it is written. */
+static const struct type *type_guess(const struct expr *expr)
+{
+	if (expr->kind == EXPR_STRING)
+		return &type_bytes;
+	if (expr->kind == EXPR_STRUCT)
+		return type_by_members(expr);
+	return &type_int;
+}
+
+/* A table may say bytes or a struct where the script gives a number (an opaque value), or a number where it gives bytes. */
+static const struct type *type_settle(const struct type *type, const struct expr *expr)
+{
+	if (!type || (expr->kind == EXPR_STRING && type->kind != TYPE_TEXT && type->kind != TYPE_ADDRESS))
+		return type_guess(expr);
+	if ((type->kind == TYPE_BYTES || type->kind == TYPE_TEXT) && expr->kind != EXPR_STRING)
+		return type_guess(expr);
+	if (type->kind == TYPE_STRUCT && expr->kind == EXPR_LIST && expr->members == 1 && type->members != 1)
+		return type_guess(expr);
+	return type;
+}
+
+bool type_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room, size_t *length,
+		const char **error)
+{
+	int64_t value;
+
+	type = type_settle(type, expr);
+	if (!type) {
+		*error = "no known structure has these members";
+		return false;
+	}
+	switch (type->kind) {
+	case TYPE_TEXT:
+	case TYPE_BYTES:
+		*length = expr->length;
+		memcpy(to, expr->bytes, expr->length < room ? expr->length : room);
+		return true;
+	case TYPE_STRUCT:
+		return struct_build(run, type, expr, to, room, length, error);
+	case TYPE_ARRAY:
+		return array_build(run, type, expr, to, room, length, error);
+	case TYPE_STAMPS:
+		*length = 3 * sizeof(struct timespec);
+		return stamps_eval(run, expr, &value, error);
+	case TYPE_ATTRIBUTES:
+		return attributes_build(run, expr, to, room, length, error);
+	default:
+		break;
+	}
+	*length = scalar_size(type, room);
+	if (!scalar_eval(run, type, expr_unwrap(expr), &value, error))
+		return false;
+	if (!scalar_fits(type, (unsigned)*length, value)) {
+		*error = arena_printf(run->arena, "%lld does not fit %zu bytes", (long long)value, *length);
+		return false;
+	}
+	scalar_store(type, (unsigned)*length, value, to);
+	return true;
+}
+
+static bool struct_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes,
+			   size_t length, const char *name, struct text *text)
+{
+	bool same = true;
+
+	for (unsigned i = 0; i < expr->members; i++) {
+		const struct type_member *member = member_of(type, expr, i);
+		const char *inner;
+
+		if (!member) {
+			text_add(text, "%s: %s\n", name, unknown_member(run, type, expr, i));
+			return false;
+		}
+		inner = *name ? arena_printf(run->arena, "%s.%s", name, member->name) : member->name;
+		if (member->offset + member->type->size > length) {
+			text_add(text, "%s: expected, but only %zu bytes came\n", inner, length);
+			same = false;
+			continue;
+		}
+		if (!type_compare(run, member->type, member_value(expr, i), bytes + member->offset,
+				  member->type->size ? member->type->size : length - member->offset, inner, text))
+			same = false;
+	}
+	return same;
+}
+
+static bool bytes_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes,
+			  size_t length, const char *name, struct text *text)
+{
+	size_t wanted = expr->length, actual = length;
+
+	if (type->kind == TYPE_TEXT && wanted != actual) {	/* as far as the NUL */
+		wanted = strnlen(expr->bytes, wanted);
+		actual = strnlen((const char *)bytes, actual);
+	}
+	if (expr->open_ended && actual > wanted)
+		actual = wanted;
+	if (wanted == actual && !memcmp(expr->bytes, bytes, wanted))
+		return true;
+	text_add(text, "%s: expected ", name);
+	text_quote(text, expr->bytes, wanted);
+	text_add(text, ", actual ");
+	text_quote(text, bytes, actual);
+	text_add(text, "\n");
+	return false;
+}
+
+static bool scalar_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes,
+			   size_t length, const char *name, struct text *text)
+{
+	unsigned size = scalar_size(type, length);
+	uint8_t wanted[8] = { 0 };
+	const char *error;
+	int64_t value;
+
+	if (length < size) {
+		text_add(text, "%s: expected %u bytes, actual %zu\n", name, size, length);
+		return false;
+	}
+	expr = expr_unwrap(expr);
+	if (expr->kind == EXPR_ELLIPSIS)
+		return true;
+	if (!scalar_eval(run, type, expr, &value, &error)) {
+		text_add(text, "%s: %s\n", name, error);
+		return false;
+	}
+	scalar_store(type, size, value, wanted);
+	if (!memcmp(wanted, bytes, size))
+		return true;
+	text_add(text, "%s: expected ", name);
+	expr_print(run, expr, text);
+	text_add(text, ", actual ");
+	scalar_print(run, type, size, bytes, text);
+	text_add(text, "\n");
+	return false;
+}
+
+static bool array_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes,
+			  size_t length, const char *name, struct text *text)
+{
+	bool same = true;
+
+	for (unsigned i = 0; i < expr->members; i++) {
+		size_t offset = (size_t)i * type->element->size;
+
+		if (offset + type->element->size > length) {
+			text_add(text, "%s: expected %u elements, actual %zu\n", name, expr->members,
+				 length / type->element->size);
+			return false;
+		}
+		if (!type_compare(run, type->element, expr->member[i].value, bytes + offset, type->element->size,
+				  arena_printf(run->arena, "%s[%u]", name, i), text))
+			same = false;
+	}
+	return same;
+}
+
+bool type_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes, size_t length,
+		  const char *name, struct text *text)
+{
+	if (expr->kind == EXPR_ELLIPSIS)
+		return true;
+	type = type_settle(type, expr);
+	if (!type) {
+		text_add(text, "%s: no known structure has these members\n", name);
+		return false;
+	}
+	switch (type->kind) {
+	case TYPE_TEXT:
+	case TYPE_BYTES:
+		return bytes_compare(run, type, expr, bytes, length, name, text);
+	case TYPE_STRUCT:
+		return struct_compare(run, type, expr, bytes, length, name, text);
+	case TYPE_ARRAY:
+		return array_compare(run, type, expr, bytes, length, name, text);
+	case TYPE_STAMPS:
+		return stamps_compare(run, expr, bytes, length, name, text);
+	case TYPE_ATTRIBUTES:
+		return attributes_compare(run, expr, bytes, length, name, text);
+	default:
+		return scalar_compare(run, type, expr, bytes, length, name, text);
+	}
+}
+
+static void attributes_print(const uint8_t *bytes, size_t length, struct text *text)
+{
+	struct nlattr header;
+	const char *separator = "";
+
+	text_add(text, "{");
+	for (size_t offset = 0; offset + NLA_HDRLEN <= length; offset += NLA_ALIGN(header.nla_len)) {
+		uint64_t value = 0;
+		const char *name;
+		size_t size;
+
+		memcpy(&header, bytes + offset, sizeof(header));
+		if (header.nla_len < NLA_HDRLEN || offset + header.nla_len > length)
+			break;
+		size = (size_t)header.nla_len - NLA_HDRLEN;
+		memcpy(&value, bytes + offset + NLA_HDRLEN, size < sizeof(value) ? size : sizeof(value));
+		name = symbol_name("TCP_NLA_", header.nla_type);
+		if (name)
+			text_add(text, "%s%s=%llu", separator, name, (unsigned long long)value);
+		else
+			text_add(text, "%s%u=%llu", separator, header.nla_type, (unsigned long long)value);
+		separator = ", ";
+	}
+	text_add(text, "}");
+}
+
+static void struct_print(const struct run *run, const struct type *type, const uint8_t *bytes, size_t length, struct text *text)
+{
+	text_add(text, "{");
+	for (unsigned i = 0; i < type->members; i++) {
+		const struct type_member *member = &type->member[i];
+
+		if (member->offset + member->type->size > length)
+			break;
+		text_add(text, "%s%s=", i ? ", " : "", member->name);
+		type_print(run, member->type, bytes + member->offset,
+			   member->type->size ? member->type->size : length - member->offset, text);
+	}
+	text_add(text, "}");
+}
+
+void type_print(const struct run *run, const struct type *type, const uint8_t *bytes, size_t length, struct text *text)
+{
+	struct timespec stamp;
+
+	if (!type)
+		type = length == 1 || length == 2 || length == 4 || length == 8 ? &type_int : &type_bytes;
+	switch (type->kind) {
+	case TYPE_TEXT:
+		text_quote(text, bytes, strnlen((const char *)bytes, length));
+		return;
+	case TYPE_BYTES:
+		text_quote(text, bytes, length);
+		return;
+	case TYPE_STRUCT:
+		struct_print(run, type, bytes, length, text);
+		return;
+	case TYPE_ARRAY:
+		text_add(text, "[");
+		for (size_t offset = 0; offset + type->element->size <= length; offset += type->element->size) {
+			text_add(text, "%s", offset ? ", " : "");
+			type_print(run, type->element, bytes + offset, type->element->size, text);
+		}
+		text_add(text, "]");
+		return;
+	case TYPE_STAMPS:
+		if (length >= sizeof(stamp)) {
+			int64_t at;
+
+			memcpy(&stamp, bytes, sizeof(stamp));
+			at = stamp_script_time(run, &stamp);
+			text_add(text, "{scm_sec=%lld, scm_nsec=%lld}", (long long)(at / PL_NSEC_PER_SEC),
+				 (long long)(at % PL_NSEC_PER_SEC));
+		}
+		return;
+	case TYPE_ATTRIBUTES:
+		attributes_print(bytes, length, text);
+		return;
+	default:
+		break;
+	}
+	if (!is_scalar(type) || length < scalar_size(type, length))
+		text_quote(text, bytes, length);
+	else
+		scalar_print(run, type, scalar_size(type, length), bytes, text);
+}

@@ -1,0 +1,125 @@
+/* The types that the tables of options, requests and control messages are made of. */
+#include "types_tables.h"
+
+#include <linux/errqueue.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+const struct type type_int = { .kind = TYPE_SIGNED, .size = 4 };
+const struct type type_u8 = { .kind = TYPE_UNSIGNED, .size = 1 };
+const struct type type_u16 = { .kind = TYPE_UNSIGNED, .size = 2 };
+const struct type type_u32 = { .kind = TYPE_UNSIGNED, .size = 4 };
+const struct type type_u64 = { .kind = TYPE_UNSIGNED, .size = 8 };
+const struct type type_s64 = { .kind = TYPE_SIGNED, .size = 8 };
+const struct type type_bytes = { .kind = TYPE_BYTES };
+const struct type type_text = { .kind = TYPE_TEXT };
+const struct type type_network16 = { .kind = TYPE_NETWORK, .size = 2 };
+const struct type type_address = { .kind = TYPE_ADDRESS, .size = 4 };
+const struct type type_descriptor = { .kind = TYPE_DESCRIPTOR, .size = 4 };
+const struct type type_family = { .kind = TYPE_UNSIGNED, .size = 2, .family = "AF_" };
+const struct type type_stamps = { .kind = TYPE_STAMPS };
+const struct type type_attributes = { .kind = TYPE_ATTRIBUTES };
+
+TYPE_STRUCT_DEFINE(sockaddr, struct sockaddr_in,
+	{ "sa_family", &type_family, offsetof(struct sockaddr_in, sin_family) },
+	{ "sin_port", &type_network16, offsetof(struct sockaddr_in, sin_port) },
+	{ "sin_addr", &type_address, offsetof(struct sockaddr_in, sin_addr) });
+/* The same by the C name of its first member. */
+TYPE_STRUCT_DEFINE(sockaddr_in, struct sockaddr_in,
+	{ "sin_family", &type_family, offsetof(struct sockaddr_in, sin_family) },
+	{ "sin_port", &type_network16, offsetof(struct sockaddr_in, sin_port) },
+	{ "sin_addr", &type_address, offsetof(struct sockaddr_in, sin_addr) });
+TYPE_STRUCT_DEFINE(timeval, struct timeval,
+	{ "tv_sec", &type_s64, offsetof(struct timeval, tv_sec) },
+	{ "tv_usec", &type_s64, offsetof(struct timeval, tv_usec) });
+TYPE_STRUCT_DEFINE(timespec, struct timespec,
+	{ "tv_sec", &type_s64, offsetof(struct timespec, tv_sec) },
+	{ "tv_nsec", &type_s64, offsetof(struct timespec, tv_nsec) });
+TYPE_STRUCT_DEFINE(linger, struct linger,
+	{ "onoff", &type_int, offsetof(struct linger, l_onoff) },
+	{ "linger", &type_int, offsetof(struct linger, l_linger) });
+TYPE_STRUCT_DEFINE(ip_mreqn, struct ip_mreqn,
+	{ "imr_multiaddr", &type_address, offsetof(struct ip_mreqn, imr_multiaddr) },
+	{ "imr_address", &type_address, offsetof(struct ip_mreqn, imr_address) },
+	{ "imr_ifindex", &type_int, offsetof(struct ip_mreqn, imr_ifindex) });
+TYPE_STRUCT_DEFINE(ip_mreq, struct ip_mreq,
+	{ "imr_multiaddr", &type_address, offsetof(struct ip_mreq, imr_multiaddr) },
+	{ "imr_interface", &type_address, offsetof(struct ip_mreq, imr_interface) });
+TYPE_STRUCT_DEFINE(ip_mreq_source, struct ip_mreq_source,
+	{ "imr_multiaddr", &type_address, offsetof(struct ip_mreq_source, imr_multiaddr) },
+	{ "imr_interface", &type_address, offsetof(struct ip_mreq_source, imr_interface) },
+	{ "imr_sourceaddr", &type_address, offsetof(struct ip_mreq_source, imr_sourceaddr) });
+TYPE_STRUCT_DEFINE(group_req, struct group_req,
+	{ "gr_interface", &type_u32, offsetof(struct group_req, gr_interface) },
+	{ "gr_group", &type_sockaddr, offsetof(struct group_req, gr_group) });
+TYPE_STRUCT_DEFINE(group_source_req, struct group_source_req,
+	{ "gsr_interface", &type_u32, offsetof(struct group_source_req, gsr_interface) },
+	{ "gsr_group", &type_sockaddr, offsetof(struct group_source_req, gsr_group) },
+	{ "gsr_source", &type_sockaddr, offsetof(struct group_source_req, gsr_source) });
+TYPE_STRUCT_DEFINE(in_pktinfo, struct in_pktinfo,
+	{ "ipi_ifindex", &type_int, offsetof(struct in_pktinfo, ipi_ifindex) },
+	{ "ipi_spec_dst", &type_address, offsetof(struct in_pktinfo, ipi_spec_dst) },
+	{ "ipi_addr", &type_address, offsetof(struct in_pktinfo, ipi_addr) });
+TYPE_STRUCT_DEFINE(ucred, struct ucred,
+	{ "pid", &type_int, offsetof(struct ucred, pid) },
+	{ "uid", &type_u32, offsetof(struct ucred, uid) },
+	{ "gid", &type_u32, offsetof(struct ucred, gid) });
+
+/* With the offender's address behind it, as the kernel puts it into the control message. */
+struct error_with_offender {
+	struct sock_extended_err error;
+	struct sockaddr_in offender;
+};
+TYPE_STRUCT_DEFINE(sock_extended_err, struct error_with_offender,
+	{ "ee_errno", &type_u32, offsetof(struct error_with_offender, error.ee_errno) },
+	{ "ee_origin", &type_u8, offsetof(struct error_with_offender, error.ee_origin) },
+	{ "ee_type", &type_u8, offsetof(struct error_with_offender, error.ee_type) },
+	{ "ee_code", &type_u8, offsetof(struct error_with_offender, error.ee_code) },
+	{ "ee_info", &type_u32, offsetof(struct error_with_offender, error.ee_info) },
+	{ "ee_data", &type_u32, offsetof(struct error_with_offender, error.ee_data) },
+	{ "offender", &type_sockaddr, offsetof(struct error_with_offender, offender) });
+
+static const struct type type_poll_events = { .kind = TYPE_UNSIGNED, .size = 2 };
+TYPE_STRUCT_DEFINE(pollfd, struct pollfd,
+	{ "fd", &type_descriptor, offsetof(struct pollfd, fd) },
+	{ "events", &type_poll_events, offsetof(struct pollfd, events) },
+	{ "revents", &type_poll_events, offsetof(struct pollfd, revents) });
+TYPE_STRUCT_DEFINE(epoll_event, struct epoll_event,
+	{ "events", &type_u32, offsetof(struct epoll_event, events) },
+	{ "fd", &type_descriptor, offsetof(struct epoll_event, data) },
+	{ "ptr", &type_u64, offsetof(struct epoll_event, data) },
+	{ "u32", &type_u32, offsetof(struct epoll_event, data) },
+	{ "u64", &type_u64, offsetof(struct epoll_event, data) });
+
+/* Structs that a script may write where no table says what belongs there. */
+static const struct type *const known[] = {
+	&type_linger, &type_sockaddr, &type_sockaddr_in, &type_timeval, &type_timespec, &type_ip_mreqn, &type_ip_mreq,
+	&type_ip_mreq_source, &type_group_req, &type_group_source_req, &type_in_pktinfo, &type_ucred, &type_sock_extended_err,
+};
+
+static bool has_member(const struct type *type, const char *name)
+{
+	for (unsigned i = 0; i < type->members; i++)
+		if (!strcmp(type->member[i].name, name))
+			return true;
+	return false;
+}
+
+const struct type *type_by_members(const struct expr *expr)
+{
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		unsigned j = 0;
+
+		while (j < expr->members && expr->member[j].name && has_member(known[i], expr->member[j].name))
+			j++;
+		if (j && j == expr->members)
+			return known[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,18 @@
+/* Between the files that hold the tables of types. */
+#ifndef HARNESS_ENGINE_TYPES_TABLES_H
+#define HARNESS_ENGINE_TYPES_TABLES_H
+
+#include <stddef.h>
+
+#include "types.h"
+
+/* const struct type type_NAME of C type CTYPE with these members. */
+#define TYPE_STRUCT_DEFINE(NAME, CTYPE, ...)                                                                                   \
+	static const struct type_member NAME##_members[] = { __VA_ARGS__ };                                                    \
+	const struct type type_##NAME = { #NAME, TYPE_STRUCT, sizeof(CTYPE), NULL, NAME##_members,                              \
+					  sizeof(NAME##_members) / sizeof(NAME##_members[0]), NULL }
+
+extern const struct type type_s64, type_family, type_sockaddr_in, type_linger, type_ip_mreqn, type_ip_mreq, type_ip_mreq_source,
+	type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event;
+
+#endif
