@@ -103,17 +103,17 @@ static enum wire_checksum transport_checksum(const struct decoder *d, unsigned p
 
 	if (d->fragment || d->packet->truncated || !d->address_length)
 		return CHECKSUM_UNKNOWN;
-	pseudo = checksum_pseudo(d->source, d->destination, d->address_length, (uint8_t)protocol, (uint32_t)length);
-	if (checksum_fold(checksum_add(pseudo, d->at, covered)) == 0xffff)
+	pseudo = wire_checksum_pseudo(d->source, d->destination, d->address_length, (uint8_t)protocol, (uint32_t)length);
+	if (wire_checksum_fold(wire_checksum_add(pseudo, d->at, covered)) == 0xffff)
 		return CHECKSUM_RIGHT;
-	return checksum_fold(pseudo) == stored ? CHECKSUM_PARTIAL : CHECKSUM_WRONG;
+	return wire_checksum_fold(pseudo) == stored ? CHECKSUM_PARTIAL : CHECKSUM_WRONG;
 }
 
 static enum wire_checksum plain_checksum(const struct decoder *d)
 {
 	if (d->fragment || d->packet->truncated)
 		return CHECKSUM_UNKNOWN;
-	return checksum_fold(checksum_add(0, d->at, d->left)) == 0xffff ? CHECKSUM_RIGHT : CHECKSUM_WRONG;
+	return wire_checksum_fold(wire_checksum_add(0, d->at, d->left)) == 0xffff ? CHECKSUM_RIGHT : CHECKSUM_WRONG;
 }
 
 /* The fields that begin within `length` bytes, which are at least QUOTED_MINIMUM; TCP_HEADER can be read. */
@@ -492,7 +492,7 @@ static void decode_ipv4(struct decoder *d)
 	if (header > d->left)
 		header = d->left;
 	if (!d->packet->truncated || header < d->left)
-		layer->checksum = checksum_fold(checksum_add(0, d->at, header)) == 0xffff ? CHECKSUM_RIGHT : CHECKSUM_WRONG;
+		layer->checksum = wire_checksum_fold(wire_checksum_add(0, d->at, header)) == 0xffff ? CHECKSUM_RIGHT : CHECKSUM_WRONG;
 	take_options(d, layer, d->at + IPV4_HEADER, header - IPV4_HEADER);
 	/* Bytes past the total length are a link's padding, unless the length cannot be true. */
 	if (total >= header && total < d->left)

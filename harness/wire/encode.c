@@ -365,9 +365,9 @@ static uint64_t pseudo_sum(const struct encoder *e, unsigned i, uint8_t protocol
 		const uint8_t *header = e->bytes + e->start[i];
 
 		if (e->packet->layer[i].kind == LAYER_IPV4)
-			return checksum_pseudo(header + 12, header + 16, 4, protocol, (uint32_t)length);
+			return wire_checksum_pseudo(header + 12, header + 16, 4, protocol, (uint32_t)length);
 		if (e->packet->layer[i].kind == LAYER_IPV6)
-			return checksum_pseudo(header + 8, header + 24, 16, protocol, (uint32_t)length);
+			return wire_checksum_pseudo(header + 8, header + 24, 16, protocol, (uint32_t)length);
 	}
 	return 0;
 }
@@ -380,7 +380,7 @@ static void fill_checksum(struct encoder *e, unsigned i, size_t offset, enum wir
 {
 	const struct layer *layer = &e->packet->layer[i];
 	uint8_t *header = e->bytes + e->start[i];
-	uint16_t right = (uint16_t)~checksum_fold(checksum_add(sum, header, covered));
+	uint16_t right = (uint16_t)~wire_checksum_fold(wire_checksum_add(sum, header, covered));
 
 	/* Zero would say that there is none (RFC 768, RFC 3828 3.1). */
 	if (!right && (layer->kind == LAYER_UDP || layer->kind == LAYER_UDPLITE))
