@@ -103,14 +103,16 @@ static void kernel_close(struct target *target)
 {
 	struct kernel_target *kernel = kernel_of(target);
 
-	kernel_calls_close(kernel);
-	kernel_shell_close(kernel);
+	bool ended = kernel_calls_close(kernel);
+
+	shell_close(kernel->shell);
 	kernel_links_close(kernel);
 	kernel_priority_lower(kernel);
 	if (kernel->folder >= 0)
 		close(kernel->folder);
 	free(kernel->buffer);
-	free(kernel);
+	if (ended)
+		free(kernel);
 }
 
 static int open_parts(struct kernel_target *kernel, const struct target_config *config, struct arena *arena, const char **error)
@@ -127,8 +129,10 @@ static int open_parts(struct kernel_target *kernel, const struct target_config *
 	status = kernel_namespace_enter(arena, error);
 	/* After the namespaces: changing credentials forgets it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (status == 0 && !config->no_commands)
-		status = kernel_shell_open(kernel, config, arena, error);
+	if (status == 0 && !config->no_commands) {
+		kernel->shell = shell_open(kernel->folder, arena, error);
+		status = kernel->shell ? 0 : -ECHILD;
+	}
 	if (status == 0)
 		status = sysctls_apply(&kernel->target, config->sysctl, arena, error);
 	if (status == 0)
@@ -150,7 +154,7 @@ static int kernel_open(const struct target_config *config, struct arena *arena, 
 	if (!kernel)
 		return -ENOMEM;
 	kernel->target.ops = &kernel_target;
-	kernel->finished = kernel->folder = kernel->cpu = -1;
+	kernel->folder = kernel->cpu = -1;
 	kernel->wake_cost = 100 * PL_NSEC_PER_USEC;
 	kernel->origin = kernel_clock();
 	kernel->buffer = malloc(KERNEL_PACKET_ROOM);
@@ -163,6 +167,16 @@ static int kernel_open(const struct target_config *config, struct arena *arena, 
 	kernel->origin = kernel_clock();
 	*target = &kernel->target;
 	return 0;
+}
+
+static int kernel_command(struct target *target, const char *command, bool init, struct arena *arena, const char **error)
+{
+	struct kernel_target *kernel = kernel_of(target);
+
+	if (kernel->shell)
+		return shell_run(kernel->shell, command, arena, error);
+	*error = "commands are not allowed";
+	return -1;
 }
 
 /* Written to the tun, a packet has arrived: when write(2) returns, the kernel has dealt with it. */

@@ -6,9 +6,9 @@
  * kernel_capture.c  what leaves on a link, with the kernel's time stamps
  * kernel_call.c     system calls, on threads where they might block
  * kernel_time.c     instants, waits, priorities
- * kernel_command.c  shell commands, in a pid namespace of their own
  * kernel_session.c  what is widened once for a whole run, and put back
  * kernel_machine.c  what the reference stack must know of this machine
+ * worker.c          the threads; shell.c: commands, in a pid namespace of their own
  *
  * Everything that a script could leave behind hangs on one process: the links die with their file descriptors, the network
  * namespace with the last process in it, and every process that a command started with the first process of their pid
@@ -17,13 +17,13 @@
 #ifndef HARNESS_TARGET_KERNEL_H
 #define HARNESS_TARGET_KERNEL_H
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 
 #include "../arena.h"
+#include "shell.h"
 #include "target.h"
+#include "worker.h"
 
 #define KERNEL_LINKS 8
 #define KERNEL_DESCRIPTORS 4096	/* of those with higher numbers no account is kept */
@@ -53,22 +53,6 @@ struct kernel_link {
 	struct sent_queue received;	/* read from the tun, the capture has not told of them yet */
 };
 
-struct kernel_target;
-
-/* A thread for calls that may wait. */
-struct kernel_worker {
-	struct kernel_worker *next;
-	struct kernel_target *target;
-	pthread_t thread;
-	pid_t tid;
-	int status;			/* /proc/self/task/TID/stat */
-	_Atomic uint32_t state;		/* enum worker_state, and what both sides sleep on */
-	struct pl_call *call;
-	int64_t result;
-	pl_time completed;
-	unsigned capabilities;		/* the version of the target's capabilities that it has taken on */
-};
-
 struct kernel_target {
 	struct target target;
 	struct kernel_link link[KERNEL_LINKS];
@@ -80,14 +64,13 @@ struct kernel_target {
 	cpu_set_t cpus;			/* those that it might run on before */
 	pl_time late;			/* the longest lateness so far */
 	pl_time wake_cost;		/* how long before its end a sleep must be cut short to be on time */
-	struct kernel_worker *worker;
-	int finished;			/* eventfd, counts calls that threads have finished */
+	struct workers *workers;
 	uint64_t descriptor[KERNEL_DESCRIPTORS / 64];	/* those that the script's calls opened */
 	bool told;			/* a call was finished that no wait has told of yet */
 	bool capabilities_set;		/* by cap_set: from then on calls run on threads, which alone have them */
 	unsigned capabilities_version;
 	uint32_t capability[3][2];	/* by cap_flag_t: effective, permitted, inheritable */
-	struct kernel_shell *shell;	/* NULL: no commands here */
+	struct shell *shell;	/* NULL: no commands here */
 	uint8_t *buffer;		/* for one packet read from a tun */
 };
 
@@ -126,14 +109,7 @@ bool kernel_take(struct target *target, struct arena *arena, struct target_packe
 /* kernel_call.c */
 void kernel_submit(struct target *target, struct pl_call *call);
 void kernel_cancel(struct target *target, struct pl_call *call);
-/* Tell the submitters of the calls that threads have finished. True when there was one. */
-bool kernel_calls_harvest(struct kernel_target *kernel);
 int kernel_calls_open(struct kernel_target *kernel);
-void kernel_calls_close(struct kernel_target *kernel);
-
-/* kernel_command.c */
-int kernel_shell_open(struct kernel_target *kernel, const struct target_config *config, struct arena *arena, const char **error);
-void kernel_shell_close(struct kernel_target *kernel);
-int kernel_command(struct target *target, const char *command, bool init, struct arena *arena, const char **error);
+bool kernel_calls_close(struct kernel_target *kernel);	/* false: a call goes on, and uses the target */
 
 #endif

@@ -13,44 +13,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/futex.h>
 #include <poll.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-#define WORKER_STACK (256 * 1024)
-#define WORKER_LOOK (100 * PL_NSEC_PER_USEC)	/* how long a call may take before it is looked at whether it waits */
-#define CANCEL_SIGNAL (SIGRTMIN + 3)
-#define CANCEL_AGAIN PL_NSEC_PER_MSEC
-#define CANCEL_LIMIT (2 * PL_NSEC_PER_SEC)
-
-enum worker_state {
-	WORKER_IDLE,
-	WORKER_POSTED,		/* a call is there to be taken */
-	WORKER_RUNNING,		/* it is being carried out, and its submitter looks on */
-	WORKER_WAITING,		/* it waits, and its submitter went on: the event counter is to tell */
-	WORKER_FINISHED,	/* the result is there to be taken */
-	WORKER_EXIT,
-};
-
-static void futex_wait(_Atomic uint32_t *word, uint32_t value, pl_time most)
-{
-	struct timespec limit = { .tv_sec = most / PL_NSEC_PER_SEC, .tv_nsec = most % PL_NSEC_PER_SEC };
-
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, most == PL_TIME_NEVER ? NULL : &limit, NULL, 0);
-}
-
-static void futex_wake(_Atomic uint32_t *word)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
 
 /*
  * How each operation reaches the kernel: the system call of the number, with the arguments as they are and those it has more
@@ -295,230 +263,68 @@ static void descriptors_note(struct kernel_target *kernel, const struct pl_call 
 	}
 }
 
-static void call_finish(struct kernel_target *kernel, struct pl_call *call, int64_t result, pl_time completed)
+static void call_finish(void *context, struct pl_call *call)
 {
-	call->result = result;
-	call->completed = completed;
+	struct kernel_target *kernel = context;
+
 	call->finished = true;
 	descriptors_note(kernel, call);
 	if (call->done)
 		call->done(call);
 }
 
-static void signal_ignored(int number)
+/* On a thread: with the capabilities that the script's calls have by now. */
+static int64_t call_on_thread(void *context, const struct pl_call *call, unsigned *seen)
 {
-}
+	struct kernel_target *kernel = context;
 
-static void *worker_main(void *argument)
-{
-	struct kernel_worker *worker = argument;
-	struct kernel_target *kernel = worker->target;
-
-	worker->tid = (pid_t)syscall(SYS_gettid);
-	for (;;) {
-		uint32_t state = atomic_load(&worker->state);
-		uint64_t one = 1;
-
-		if (state == WORKER_EXIT)
-			return NULL;
-		if (state != WORKER_POSTED) {
-			futex_wait(&worker->state, state, PL_TIME_NEVER);
-			continue;
-		}
-		atomic_store(&worker->state, WORKER_RUNNING);
-		if (kernel->capabilities_set && worker->capabilities != kernel->capabilities_version) {
-			capabilities_apply(kernel);
-			worker->capabilities = kernel->capabilities_version;
-		}
-		worker->result = carry_out(kernel, worker->call);
-		worker->completed = kernel_now(&kernel->target);
-		state = atomic_exchange(&worker->state, WORKER_FINISHED);
-		if (state == WORKER_WAITING)
-			(void)!write(kernel->finished, &one, sizeof(one));
-		futex_wake(&worker->state);
+	if (kernel->capabilities_set && *seen != kernel->capabilities_version) {
+		capabilities_apply(kernel);
+		*seen = kernel->capabilities_version;
 	}
+	return carry_out(kernel, call);
 }
 
-/* Threads start with the ordinary policy (SCHED_RESET_ON_FORK); they go before the thread that hands them calls. */
-static void worker_priority(struct kernel_target *kernel, struct kernel_worker *worker)
+static pl_time call_now(void *context)
 {
-	struct sched_param above = { .sched_priority = sched_get_priority_min(SCHED_FIFO) + 1 };
-
-	if (kernel->realtime)
-		pthread_setschedparam(worker->thread, SCHED_FIFO, &above);
+	return kernel_now(context);
 }
 
-static struct kernel_worker *worker_new(struct kernel_target *kernel)
-{
-	struct kernel_worker *worker = calloc(1, sizeof(*worker));
-	pthread_attr_t attributes;
-	int status;
-
-	if (!worker)
-		return NULL;
-	worker->target = kernel;
-	worker->status = -1;
-	atomic_init(&worker->state, WORKER_IDLE);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, WORKER_STACK);
-	status = pthread_create(&worker->thread, &attributes, worker_main, worker);
-	pthread_attr_destroy(&attributes);
-	if (status) {
-		free(worker);
-		return NULL;
-	}
-	worker_priority(kernel, worker);
-	worker->next = kernel->worker;
-	kernel->worker = worker;
-	return worker;
-}
-
-static struct kernel_worker *worker_idle(struct kernel_target *kernel)
-{
-	for (struct kernel_worker *worker = kernel->worker; worker; worker = worker->next)
-		if (atomic_load(&worker->state) == WORKER_IDLE)
-			return worker;
-	return worker_new(kernel);
-}
-
-/* The thread sleeps, so that its call waits: the state in proc_pid_stat(5), the first letter behind the last parenthesis. */
-static bool worker_sleeps(struct kernel_worker *worker)
-{
-	char text[128], path[64];
-	const char *behind;
-	ssize_t length;
-
-	if (worker->status < 0) {
-		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)worker->tid);
-		worker->status = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	length = pread(worker->status, text, sizeof(text) - 1, 0);
-	if (length <= 0)
-		return true;		/* no procfs: whoever takes so long must be waiting */
-	text[length] = '\0';
-	behind = strrchr(text, ')');
-	return behind && behind[1] == ' ' && behind[2] == 'S';
-}
-
-/* Take the result of a call that a thread has finished. */
-static void worker_collect(struct kernel_target *kernel, struct kernel_worker *worker)
-{
-	struct pl_call *call = worker->call;
-	int64_t result = worker->result;
-	pl_time completed = worker->completed;
-
-	worker->call = NULL;
-	atomic_store(&worker->state, WORKER_IDLE);
-	call_finish(kernel, call, result, completed);
-}
-
-bool kernel_calls_harvest(struct kernel_target *kernel)
-{
-	uint64_t count;
-	bool any = false;
-
-	if (read(kernel->finished, &count, sizeof(count)) != sizeof(count))
-		return false;
-	for (struct kernel_worker *worker = kernel->worker; worker; worker = worker->next) {
-		if (atomic_load(&worker->state) != WORKER_FINISHED)
-			continue;
-		worker_collect(kernel, worker);
-		any = true;
-	}
-	return any;
-}
+static const struct workers_ops on_threads = {
+	.carry_out = call_on_thread,
+	.now = call_now,
+	.finish = call_finish,
+};
 
 void kernel_submit(struct target *target, struct pl_call *call)
 {
 	struct kernel_target *kernel = kernel_of(target);
-	struct kernel_worker *worker;
 
 	call->finished = false;
 	call->submitted = kernel_now(target);
 	if (call->op == PL_OP_cap_set && !kernel->capabilities_set)
 		kernel->capabilities_set = capabilities_read(kernel) == 0;
-	if (!kernel->capabilities_set && returns_at_once(call)) {
-		int64_t result = carry_out(kernel, call);
-
-		call_finish(kernel, call, result, kernel_now(target));
-		return;
-	}
-	worker = worker_idle(kernel);
-	if (!worker) {
-		call_finish(kernel, call, -ENOMEM, call->submitted);
-		return;
-	}
-	worker->call = call;
-	atomic_store(&worker->state, WORKER_POSTED);
-	futex_wake(&worker->state);
-	for (bool first = true;; first = false) {
-		uint32_t state = atomic_load(&worker->state), running = WORKER_RUNNING;
-
-		if (state == WORKER_FINISHED) {
-			worker_collect(kernel, worker);
+	if (kernel->capabilities_set || !returns_at_once(call)) {
+		if (workers_post(kernel->workers, call))
 			return;
-		}
-		/* With real-time priorities the thread went as far as it could before futex_wake returned. */
-		if (state == WORKER_RUNNING && (kernel->realtime || !first) && worker_sleeps(worker) &&
-		    atomic_compare_exchange_strong(&worker->state, &running, WORKER_WAITING))
-			return;
-		if (state != WORKER_FINISHED)
-			futex_wait(&worker->state, state, WORKER_LOOK);
+		call->result = -ENOMEM;
+	} else {
+		call->result = carry_out(kernel, call);
 	}
-}
-
-static struct kernel_worker *worker_of(struct kernel_target *kernel, const struct pl_call *call)
-{
-	struct kernel_worker *worker = kernel->worker;
-
-	while (worker && worker->call != call)
-		worker = worker->next;
-	return worker;
-}
-
-/* Signal the thread until its call is finished: a signal that comes before it has begun to wait is lost. */
-static bool worker_interrupt(struct kernel_worker *worker)
-{
-	int64_t begun = kernel_clock();
-
-	while (kernel_clock() - begun < CANCEL_LIMIT) {
-		uint32_t state = atomic_load(&worker->state);
-
-		if (state != WORKER_POSTED && state != WORKER_RUNNING && state != WORKER_WAITING)
-			return true;
-		pthread_kill(worker->thread, CANCEL_SIGNAL);
-		futex_wait(&worker->state, state, CANCEL_AGAIN);
-	}
-	return false;
+	call->completed = kernel_now(target);
+	call_finish(kernel, call);
 }
 
 void kernel_cancel(struct target *target, struct pl_call *call)
 {
-	struct kernel_target *kernel = kernel_of(target);
-	struct kernel_worker *worker = worker_of(kernel, call);
-
-	if (!worker || call->finished)
-		return;
-	if (worker_interrupt(worker)) {
-		worker_collect(kernel, worker);
-		return;
-	}
-	/* Not to be interrupted: the thread is given up, and its call with it. */
-	worker->call = NULL;
-	call_finish(kernel, call, -EINTR, kernel_now(target));
+	workers_cancel(kernel_of(target)->workers, call);
 }
 
 int kernel_calls_open(struct kernel_target *kernel)
 {
-	struct sigaction action = { .sa_handler = signal_ignored };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(CANCEL_SIGNAL, &action, NULL);	/* without SA_RESTART */
 	signal(SIGPIPE, SIG_IGN);
-	kernel->finished = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (kernel->finished < 0)
-		return -errno;
-	return worker_new(kernel) ? 0 : -ENOMEM;
+	kernel->workers = workers_new(&on_threads, kernel, kernel->realtime);
+	return kernel->workers ? 0 : -ENOMEM;
 }
 
 static void descriptors_close(struct kernel_target *kernel)
@@ -533,26 +339,11 @@ static void descriptors_close(struct kernel_target *kernel)
 	}
 }
 
-void kernel_calls_close(struct kernel_target *kernel)
+bool kernel_calls_close(struct kernel_target *kernel)
 {
-	struct kernel_worker *worker;
+	bool ended = workers_free(kernel->workers);
 
-	while ((worker = kernel->worker)) {
-		uint32_t state;
-
-		kernel->worker = worker->next;
-		worker_interrupt(worker);
-		state = atomic_exchange(&worker->state, WORKER_EXIT);
-		if (state == WORKER_RUNNING || state == WORKER_WAITING)
-			continue;	/* stuck in the kernel: it ends with the process, and keeps its memory until then */
-		futex_wake(&worker->state);
-		pthread_join(worker->thread, NULL);
-		if (worker->status >= 0)
-			close(worker->status);
-		free(worker);
-	}
+	kernel->workers = NULL;
 	descriptors_close(kernel);
-	if (kernel->finished >= 0)
-		close(kernel->finished);
-	kernel->finished = -1;
+	return ended;
 }

@@ -91,7 +91,7 @@ static void sleep_until(struct kernel_target *kernel, pl_time until)
 	nfds_t count = 0;
 	pl_time span;
 
-	fd[count++] = (struct pollfd){ .fd = kernel->finished, .events = POLLIN };
+	fd[count++] = (struct pollfd){ .fd = workers_fd(kernel->workers), .events = POLLIN };
 	for (unsigned i = 0; i < kernel->links; i++) {
 		if (kernel->link[i].capture)
 			fd[count++] = (struct pollfd){ .fd = kernel->link[i].capture_fd, .events = POLLIN };
@@ -144,7 +144,7 @@ enum target_event kernel_wait(struct target *target, pl_time until, unsigned wan
 		bool packet = kernel_capture_drain(kernel);
 		pl_time now;
 
-		kernel->told |= kernel_calls_harvest(kernel);
+		kernel->told |= workers_harvest(kernel->workers);
 		now = kernel_now(target);
 		if (kernel->told && want & 1 << TARGET_CALL) {
 			kernel->told = false;

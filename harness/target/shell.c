@@ -1,7 +1,7 @@
 /*
  * Shell commands.
  *
- * Two processes of their own serve them, in a new pid namespace and mount namespace and the target's network namespace:
+ * Two processes of their own serve them, in a new pid namespace and mount namespace and the network namespace of their opener:
  *
  *	first	pid 1 there. Waits until the target's process has ended, however that came about, then removes what commands left
  *		in /tmp and ends. With it ends every process of the pid namespace, daemons of commands included.
@@ -13,7 +13,7 @@
  * Files and folders in /tmp that were made while the target was open, by its user, and have the number in their name are
  * therefore removed at its end.
  */
-#include "kernel.h"
+#include "shell.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +36,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../arena.h"
+
 #define OUTPUT_MOST 4096		/* of what a failed command printed, this much of the end goes into the message */
 
-struct kernel_shell {
+struct shell {
 	pid_t first;		/* as seen from outside */
 	int channel;		/* to the process that runs the commands */
 	int life;		/* closed when this process ends, which "first" waits for */
@@ -271,27 +274,23 @@ static _Noreturn void first_main(const struct shell_side *side)
 	_exit(0);
 }
 
-static int shell_fail(struct kernel_shell *shell, struct arena *arena, const char **error, const char *what)
+static struct shell *shell_fail(struct shell *shell, struct arena *arena, const char **error, const char *what)
 {
-	int code = -errno;
-
-	*error = arena_printf(arena, "cannot start the process for commands: %s: %s", what, strerror(-code));
+	*error = arena_printf(arena, "cannot start the process for commands: %s: %s", what, strerror(errno));
 	free(shell);
-	return code;
+	return NULL;
 }
 
 /*
  * The end of this process is told by a pipe whose only writing end it holds: the kernel closes that however the process ends.
  */
-int kernel_shell_open(struct kernel_target *kernel, const struct target_config *config, struct arena *arena, const char **error)
+struct shell *shell_open(int folder, struct arena *arena, const char **error)
 {
-	struct kernel_shell *shell = calloc(1, sizeof(*shell));
+	struct shell *shell = calloc(1, sizeof(*shell));
 	int channel[2], life[2];
-	struct shell_side side = { .folder = kernel->folder, .number = getpid(), .begun = time(NULL) };
+	struct shell_side side = { .folder = folder, .number = getpid(), .begun = time(NULL) };
 
-	if (!shell)
-		return -ENOMEM;
-	if (pipe2(life, O_CLOEXEC) < 0)
+	if (!shell || pipe2(life, O_CLOEXEC) < 0)
 		return shell_fail(shell, arena, error, "pipe");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) < 0)
 		return shell_fail(shell, arena, error, "socketpair");
@@ -310,14 +309,11 @@ int kernel_shell_open(struct kernel_target *kernel, const struct target_config *
 	close(life[0]);
 	shell->channel = channel[0];
 	shell->life = life[1];
-	kernel->shell = shell;
-	return 0;
+	return shell;
 }
 
-void kernel_shell_close(struct kernel_target *kernel)
+void shell_close(struct shell *shell)
 {
-	struct kernel_shell *shell = kernel->shell;
-
 	if (!shell)
 		return;
 	close(shell->life);
@@ -326,11 +322,10 @@ void kernel_shell_close(struct kernel_target *kernel)
 	close(shell->channel);
 	close(shell->output);
 	free(shell);
-	kernel->shell = NULL;
 }
 
 /* The end of what the command printed, without the line ends behind it. */
-static const char *output_read(struct kernel_shell *shell, struct arena *arena)
+static const char *output_read(struct shell *shell, struct arena *arena)
 {
 	off_t size = lseek(shell->output, 0, SEEK_END), from = size > OUTPUT_MOST ? size - OUTPUT_MOST : 0;
 	char *text = arena_alloc(arena, OUTPUT_MOST + 1);
@@ -342,18 +337,12 @@ static const char *output_read(struct kernel_shell *shell, struct arena *arena)
 	return text;
 }
 
-int kernel_command(struct target *target, const char *command, bool init, struct arena *arena, const char **error)
+int shell_run(struct shell *shell, const char *command, struct arena *arena, const char **error)
 {
-	struct kernel_target *kernel = kernel_of(target);
-	struct kernel_shell *shell = kernel->shell;
 	uint32_t length = (uint32_t)strlen(command) + 1;
 	struct shell_reply reply;
 	const char *output;
 
-	if (!shell) {
-		*error = "commands are not allowed";
-		return -1;
-	}
 	(void)!ftruncate(shell->output, 0);
 	if (!write_all(shell->channel, &length, sizeof(length)) || !write_all(shell->channel, command, length) ||
 	    !read_all(shell->channel, &reply, sizeof(reply))) {
