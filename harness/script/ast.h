@@ -50,6 +50,7 @@ struct expr {
 		const char *name;	/* STRUCT; NULL elsewhere */
 		struct expr *argument;	/* name(argument)=value, NULL without the parentheses */
 		struct expr *value;
+		struct source_span span;	/* of the name */
 	} *member;		/* OR, BINARY: two; LIST, CALL: elements; STRUCT: members; ASSIGN: one */
 	unsigned members;
 };
@@ -82,6 +83,7 @@ struct call_spec {
 	unsigned arguments;
 	struct expr *result;		/* EXPR_ELLIPSIS: any */
 	const char *errno_name;		/* NULL: none given */
+	struct source_span errno_span;
 	const char *note;		/* "(Connection refused)", without the parentheses; NULL: none */
 	bool blocking;			/* t...u */
 	pl_time end;			/* of a blocking call, in the terms of its time kind */
@@ -90,6 +92,7 @@ struct call_spec {
 struct packet_spec {
 	bool inbound;			/* '<' */
 	const char *link;		/* NULL: the script's first link */
+	struct source_span link_span;
 	struct packet packet;		/* what is said of it; fields not said are absent */
 };
 
@@ -97,6 +100,7 @@ struct event {
 	struct event *next;
 	enum event_kind kind;
 	struct source_span span;
+	struct source_span time_span;
 	struct event_time time;
 	union {
 		struct packet_spec *packet;

@@ -19,6 +19,7 @@ void event_add(struct parse *parse, struct timing timing, struct event *event, c
 {
 	event->time = (struct event_time){ timing.kind, timing.at, timing.until };
 	event->span = parse_span(place);
+	event->time_span = parse_span(&timing.place);
 	if (timing.kind == TIME_ANY && !sent_by_stack(event))
 		parse_error(parse, &timing.place, "a time such as +0.1 or 0.1", "only an outbound packet may come at any time");
 	else if ((timing.kind == TIME_ABSOLUTE_RANGE || timing.kind == TIME_RELATIVE_RANGE) && !sent_by_stack(event))
@@ -113,6 +114,7 @@ struct event *event_packet(struct parse *parse, bool inbound, struct prefixes pr
 	push_prefixes(parse, body->packet, prefixes, place);
 	spec->inbound = inbound;
 	spec->link = prefixes.link;
+	spec->link_span = parse_span(&prefixes.link_place);
 	spec->packet = *body->packet;
 	return event;
 }

@@ -84,9 +84,9 @@ struct members members_add(struct parse *parse, struct members members, struct e
 	return members;
 }
 
-struct expr_member member_named(struct parse *parse, struct slice name, struct expr *value)
+struct expr_member member_named(struct parse *parse, struct slice name, const struct place *place, struct expr *value)
 {
-	return (struct expr_member){ parse_string(parse, name), NULL, value };
+	return (struct expr_member){ parse_string(parse, name), NULL, value, parse_span(place) };
 }
 
 /* name(argument) = value: the argument is a length that goes with the member. */
@@ -97,7 +97,7 @@ struct expr_member member_called(struct parse *parse, struct expr *call, struct 
 	if (call->members != 1)
 		parse_error(parse, &place, "one length in the parentheses", "'%s' takes one length, not %u", call->word,
 			    call->members);
-	return (struct expr_member){ call->word, call->members ? call->member[0].value : NULL, value };
+	return (struct expr_member){ call->word, call->members ? call->member[0].value : NULL, value, call->span };
 }
 
 /* An element outside a structure: a plain expression, or "word = value". */
@@ -161,7 +161,7 @@ struct expr *expr_items(struct parse *parse, struct items items, const struct pl
 		int64_t value = item->kind == ITEM_NUMBER ? item->number.value : 1;
 		struct expr *number = expr_integer(parse, value, false, &item->name_place);
 
-		members = members_add(parse, members, member_named(parse, item->name, number), &item->name_place);
+		members = members_add(parse, members, member_named(parse, item->name, &item->name_place, number), &item->name_place);
 	}
 	return expr_list(parse, EXPR_STRUCT, members, place);
 }
@@ -169,7 +169,7 @@ struct expr *expr_items(struct parse *parse, struct items items, const struct pl
 /* One MPLS label of a stack that is a value. */
 struct members mpls_member(struct parse *parse, struct members members, struct items items, const struct place *place)
 {
-	return members_add(parse, members, (struct expr_member){ NULL, NULL, expr_items(parse, items, place) }, place);
+	return members_add(parse, members, (struct expr_member){ .value = expr_items(parse, items, place) }, place);
 }
 
 /* The parts of a sum in a packet, which must be known while the packet is read. */

@@ -195,8 +195,10 @@ call:
 invoked:
 	name arguments '=' result errno note {
 		$$ = event_call(parse, $1, &@1, $2, $4);
-		if ($5.length)
+		if ($5.length) {
 			$$->call->errno_name = parse_string(parse, $5);
+			$$->call->errno_span = parse_span(&@5);
+		}
 		if (@6.end > @6.begin)
 			$$->call->note = parse_string(parse, (struct slice){ parse->script->text + @6.begin + 1,
 									    @6.end - @6.begin - 2 });
@@ -285,8 +287,8 @@ elements:
 ;
 
 element:
-	expr				{ $$ = (struct expr_member){ NULL, NULL, $1 }; }
-|	name '=' expr			{ $$ = member_named(parse, $1, $3); }
+	expr				{ $$ = (struct expr_member){ .value = $1 }; }
+|	name '=' expr			{ $$ = member_named(parse, $1, &@1, $3); }
 |	invocation '=' expr		{ $$ = member_called(parse, $1, $3); }
 ;
 
@@ -295,8 +297,8 @@ structure:
 |	elements
 |	members
 |	gre_items			{ $$ = (struct members){ 0 };
-					  $$ = members_add(parse, $$, (struct expr_member){ "gre", NULL,
-							   expr_items(parse, $1, &@1) }, &@1); }
+					  $$ = members_add(parse, $$, (struct expr_member){ .name = "gre",
+							   .value = expr_items(parse, $1, &@1) }, &@1); }
 ;
 
 /* A stack of MPLS labels as a value. */

@@ -2,9 +2,8 @@
  * Packets out of names and numbers.
  *
  * A packet is built from its IP header inwards: layer[0] is the IP header, the transport header follows. What a script does not
- * say stays absent, and absent fields are filled in when the packet is sent and not looked at when one is expected. What
- * packetdrill compares whether said or not (the acknowledgement number, the urgent pointer, the presence of options, the length)
- * is given here always.
+ * say stays absent, and absent fields are filled in when the packet is sent and not looked at when one is expected. Always given
+ * are those of a TCP packet that cannot be left out (flags, sequence number, length, and that it has just these options).
  */
 #include "parse.h"
 
@@ -335,10 +334,6 @@ struct body *body_tcp(struct parse *parse, struct flags flags, struct sequence s
 	flags_set(layer, flags);
 	sequence_set(parse, body->packet, layer, sequence);
 	fields_set(parse, layer, fields);
-	if (!wire_given(layer, WF_TCP_ACK))
-		wire_set(layer, WF_TCP_ACK, 0);
-	if (!wire_given(layer, WF_TCP_URG))
-		wire_set(layer, WF_TCP_URG, 0);
 	tcp_options_set(parse, layer, options);
 	body_payload(parse, body, payload);
 	check_size(parse, body, 40);

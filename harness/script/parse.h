@@ -184,7 +184,7 @@ struct expr *expr_negative(struct parse *parse, struct expr *operand, const stru
 struct expr *expr_call(struct parse *parse, struct slice name, struct members arguments, const struct place *place);
 struct expr *expr_list(struct parse *parse, enum expr_kind kind, struct members members, const struct place *place);
 struct members members_add(struct parse *parse, struct members members, struct expr_member member, const struct place *place);
-struct expr_member member_named(struct parse *parse, struct slice name, struct expr *value);
+struct expr_member member_named(struct parse *parse, struct slice name, const struct place *place, struct expr *value);
 struct expr_member member_called(struct parse *parse, struct expr *call, struct expr *value);
 struct expr **expr_arguments(struct parse *parse, struct members arguments);
 struct number expr_number(struct parse *parse, const struct expr *expr, const struct place *place);

@@ -26,6 +26,7 @@ struct prefixes prefix_link(struct parse *parse, struct prefixes prefixes, struc
 	else if (name.length >= IF_NAMESIZE)
 		parse_error(parse, place, "15 characters at most", "the name of the link is too long");
 	prefixes.link = parse_string(parse, name);
+	prefixes.link_place = *place;
 	return prefixes;
 }
 

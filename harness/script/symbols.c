@@ -114,7 +114,7 @@ unsigned word_tolerance(const char *word)
 {
 	size_t length = strlen(word);
 
-	return length < 4 ? 0 : length < 8 ? 1 : 2;
+	return length < 4 ? 0 : length < 12 ? 1 : 2;
 }
 
 const char *word_nearest(const char *word, const void *table, unsigned count,
