@@ -1,0 +1,90 @@
+/* The program: one table of subcommands, from which usage, help and dispatch are made. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "subcommand.h"
+
+const struct subcommand subcommands[] = {
+	{ "run", "[OPTION]... PATH...", "run scripts against the reference stack, the live kernel, or a shared object",
+	  "A folder means every *.pkt file under it. Exit status: 0 all passed, 1 some failed, 2 wrong usage or an unreadable script,\n"
+	  "4 all skipped.",
+	  cmd_run },
+	{ 0 },
+};
+
+static const struct subcommand *find(const char *name)
+{
+	for (const struct subcommand *row = subcommands; row->name; row++)
+		if (!strcmp(row->name, name))
+			return row;
+	return NULL;
+}
+
+int usage_error(const struct subcommand *self, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "plumbline %s: ", self->name);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\nTry 'plumbline %s --help'.\n", self->name);
+	return EXIT_USAGE;
+}
+
+int usage_help(const struct subcommand *self)
+{
+	printf("Usage: plumbline %s %s\n%c%s.\n", self->name, self->arguments, self->summary[0] & ~0x20, self->summary + 1);
+	if (self->help)
+		printf("%s\n", self->help);
+	return EXIT_PASSED;
+}
+
+static void usage(FILE *out)
+{
+	fprintf(out, "Usage: plumbline SUBCOMMAND ...\n"
+		     "A reference IPv4 stack, and scripts that hold it and the live Linux kernel to what they should do.\n\n");
+	for (const struct subcommand *row = subcommands; row->name; row++)
+		fprintf(out, "  %-10s %s\n", row->name, row->summary);
+	fprintf(out, "\n  --help, --version; plumbline SUBCOMMAND --help says more.\n");
+}
+
+/* plumbline help [SUBCOMMAND] */
+static int help(int argc, char **argv)
+{
+	static char option[] = "--help";
+	char *arguments[] = { argv[0], option, NULL };
+	const struct subcommand *row = argc > 1 ? find(argv[1]) : NULL;
+
+	if (row)
+		return row->main(row, 2, arguments);
+	if (argc > 1) {
+		fprintf(stderr, "plumbline: there is no subcommand '%s'\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	usage(stdout);
+	return EXIT_PASSED;
+}
+
+int main(int argc, char **argv)
+{
+	const struct subcommand *row;
+
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return help(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "--version")) {
+		printf("plumbline %s\n", PLUMBLINE_VERSION);
+		return EXIT_PASSED;
+	}
+	row = find(argv[1]);
+	if (!row) {
+		fprintf(stderr, "plumbline: there is no subcommand '%s'\nTry 'plumbline --help'.\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	return row->main(row, argc - 1, argv + 1);
+}
