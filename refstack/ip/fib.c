@@ -213,7 +213,7 @@ static bool has_prefix_route(const struct inet_address *ifa)
 {
 	struct in_addr prefix = { ifa->address.s_addr & ifa->mask.s_addr };
 
-	return !ip_is_zeronet(prefix) && !(ifa->flags & IFA_F_SECONDARY) &&
+	return !ip_is_zero(prefix) && !(ifa->flags & IFA_F_SECONDARY) &&
 	       (prefix.s_addr != ifa->local.s_addr || ifa->prefix_length < 32);
 }
 

@@ -17,7 +17,10 @@ void ip_host_free(struct pl_stack *stack)
 {
 	struct ip_host *host = stack->ip;
 
-	while (host && host->exceptions) {
+	if (!host)
+		return;
+	reassemble_free(stack);
+	while (host->exceptions) {
 		struct pmtu_exception *exception = host->exceptions;
 
 		host->exceptions = exception->next;

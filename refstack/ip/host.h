@@ -24,6 +24,11 @@ struct ip_host {
 	} ids[IP_ID_BUCKETS];
 	struct pmtu_exception *exceptions;
 	unsigned exception_count;
+	struct fragment_queue *fragments;	/* reassemble.c */
+	unsigned fragment_queues;
+	uint64_t fragment_memory;		/* bytes they pin, as Linux counts */
 };
+
+void reassemble_free(struct pl_stack *stack);
 
 #endif

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 
 #include "icmp_send.h"
+#include "options.h"
 
 /* net unreachable ... precedence cutoff, by code */
 const struct icmp_error_map icmp_error_map[16] = {
@@ -192,14 +193,6 @@ static void receive_echo(struct pl_stack *stack, struct pktbuf *packet)
 	icmp_send_reply(stack, packet, &header, packet->data + sizeof(header), pktbuf_length(packet) - sizeof(header));
 }
 
-/* Milliseconds since midnight UT, network order. */
-static uint32_t timestamp_now(const struct pl_stack *stack)
-{
-	int64_t milliseconds = stack_wall_clock(stack) / PL_NSEC_PER_MSEC % (24 * 60 * 60 * 1000);
-
-	return htonl((uint32_t)(milliseconds < 0 ? milliseconds + 24 * 60 * 60 * 1000 : milliseconds));
-}
-
 static void receive_timestamp(struct pl_stack *stack, struct pktbuf *packet)
 {
 	struct icmphdr header;
@@ -211,7 +204,7 @@ static void receive_timestamp(struct pl_stack *stack, struct pktbuf *packet)
 	}
 	memcpy(&header, packet->data, sizeof(header));
 	memcpy(&times[0], packet->data + sizeof(header), sizeof(times[0]));
-	times[1] = times[2] = timestamp_now(stack);
+	times[1] = times[2] = timestamp_of_day(stack);
 	header.type = ICMP_TIMESTAMPREPLY;
 	header.code = 0;
 	icmp_send_reply(stack, packet, &header, times, sizeof(times));

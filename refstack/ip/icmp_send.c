@@ -11,7 +11,8 @@
 #define DUMMY_SOURCE 0xc0000008	/* 192.0.0.8, RFC 7600: a host without any address still tells what is wrong */
 
 /* Header and data into a packet, checksummed, and out by the route. */
-static void push(struct pl_stack *stack, const struct icmphdr *header, const void *data, size_t length, struct ip_send *send)
+static void push(struct pl_stack *stack, const struct icmphdr *header, const void *data, size_t length, struct ip_send *send,
+		 uint8_t counted_as)
 {
 	struct pktbuf *packet = pktbuf_new(stack, IP_HEADROOM, sizeof(*header) + length);
 
@@ -23,7 +24,7 @@ static void push(struct pl_stack *stack, const struct icmphdr *header, const voi
 	icmp->checksum = 0;
 	icmp->checksum = checksum_finish(checksum_add(icmp, sizeof(*icmp) + length, 0));
 	packet->mark = send->mark;
-	icmp_count_out(stack, header->type);
+	icmp_count_out(stack, counted_as);
 	send->protocol = IPPROTO_ICMP;
 	send->id = -1;
 	ip_send_packet(stack, packet, send);
@@ -34,9 +35,9 @@ struct in_addr ip_specific_destination(struct pl_stack *stack, const struct pktb
 	const struct route *route = packet->route;
 	const struct fib_entry *entry = NULL;
 
-	if (route && route->type == RTN_LOCAL)
+	if (route && route->is_local && route->type != RTN_BROADCAST && route->type != RTN_MULTICAST)
 		return ip_destination(packet);
-	if (ip_is_zeronet(ip_source(packet)))
+	if (ip_is_zero(ip_source(packet)))
 		return select_source(stack, packet->link, (struct in_addr){ 0 }, RT_SCOPE_LINK);
 	struct flow flow = { .destination = ip_source(packet), .tos = ip_header(packet)->tos };
 	if (fib_lookup(stack, &flow, &entry) == 0)
@@ -68,7 +69,7 @@ void icmp_send_reply(struct pl_stack *stack, struct pktbuf *packet, const struct
 		struct ip_send send = { .source = flow.source, .destination = ip_source(packet), .tos = flow.tos,
 					.route = route, .options = options.length ? &options : NULL, .mark = flow.mark };
 
-		push(stack, header, data, length, &send);
+		push(stack, header, data, length, &send, ICMP_ECHOREPLY);	/* Linux counts every reply as this one */
 	}
 	route_put(stack, route);
 }
@@ -100,7 +101,7 @@ static struct in_addr error_source(struct pl_stack *stack, const struct pktbuf *
 	const struct route *route = packet->route;
 	struct link *came_over = link_by_index(stack, packet->input_ifindex);
 
-	if (route->type == RTN_LOCAL)
+	if (route->is_local)
 		return ip_destination(packet);
 	if (stack->sysctl.icmp_errors_use_inbound_ifaddr && came_over)
 		return select_source(stack, came_over, ip_source(packet), RT_SCOPE_LINK);
@@ -138,7 +139,7 @@ void icmp_send_error(struct pl_stack *stack, struct pktbuf *packet, uint8_t type
 		if (!send.source.s_addr)
 			send.source.s_addr = htonl(DUMMY_SOURCE);
 		header.un.gateway = type == ICMP_REDIRECT ? info : htonl(type == ICMP_PARAMETERPROB ? info << 24 : info);
-		push(stack, &header, packet->network, length < room - headers ? length : room - headers, &send);
+		push(stack, &header, packet->network, length < room - headers ? length : room - headers, &send, type);
 	}
 	route_put(stack, route);
 }

@@ -96,27 +96,10 @@ static void unreachable(struct pl_stack *stack, struct pktbuf *packet)
 	pktbuf_free(stack, packet);
 }
 
-static void route_and_deliver(struct pl_stack *stack, struct pktbuf *packet)
-{
-	switch (packet->route->type) {
-	case RTN_LOCAL:
-	case RTN_BROADCAST:
-	case RTN_MULTICAST:
-		ip_deliver(stack, packet);
-		break;
-	case RTN_UNREACHABLE:
-		unreachable(stack, packet);
-		break;
-	default:
-		ip_forward(stack, packet);
-		break;
-	}
-}
-
 void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet)
 {
-	struct route *route = NULL;
-	int error = route_input(stack, packet, &route);
+	struct route *route = packet->route;	/* set when this host sent it to itself */
+	int error = route ? 0 : route_input(stack, packet, &route);
 
 	if (error) {
 		if (error == -EXDEV)
@@ -138,7 +121,12 @@ void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet)
 		pktbuf_free(stack, packet);
 		return;
 	}
-	route_and_deliver(stack, packet);
+	if (route->is_local)
+		ip_deliver(stack, packet);
+	else if (route->type == RTN_UNREACHABLE)
+		unreachable(stack, packet);
+	else
+		ip_forward(stack, packet);
 }
 
 void ip_deliver(struct pl_stack *stack, struct pktbuf *packet)

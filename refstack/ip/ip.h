@@ -62,9 +62,9 @@ static inline bool ip_is_limited_broadcast(struct in_addr a)
 {
 	return a.s_addr == INADDR_BROADCAST;
 }
-static inline bool ip_is_zeronet(struct in_addr a)
+static inline bool ip_is_zero(struct in_addr a)		/* Linux allows the rest of 0/8 */
 {
-	return (a.s_addr & htonl(0xff000000)) == 0;
+	return a.s_addr == INADDR_ANY;
 }
 static inline bool ip_is_loopback(struct in_addr a)
 {
@@ -96,7 +96,7 @@ struct route {
 	bool pmtu_locked;
 	pl_time pmtu_expires;
 	bool uses_gateway;
-	bool local_copy;		/* broadcast and multicast on the way out: this host wants a copy */
+	bool is_local;			/* RTCF_LOCAL: packets arrive at this host, on the way out a copy of them does */
 	bool do_redirect;		/* forwarding: the sender should use the gateway itself */
 	uint8_t scope;
 };

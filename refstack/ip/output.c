@@ -196,7 +196,7 @@ int ip_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk)
 	const struct route *route = packet->route;
 
 	packet->link = route->link;
-	if (route->local_copy && !(route->link->flags & IFF_LOOPBACK)) {
+	if (route->is_local && !(route->link->flags & IFF_LOOPBACK)) {
 		if (route->type == RTN_MULTICAST) {
 			if (!sk || sock_flag(sk, SF_MC_LOOP))
 				copy_to_self(stack, packet);
@@ -239,7 +239,7 @@ static void write_header(struct pl_stack *stack, struct pktbuf *packet, const st
 	unsigned segments = packet->gso_segs ? packet->gso_segs : 1;
 	ip->id = htons(send->id >= 0 ? (uint16_t)send->id : ip_select_id(stack, send, segments));
 	if (options)
-		options_write(stack, packet, send->options, route);
+		options_write(stack, packet, send->options);
 	ip->check = checksum_finish(checksum_add(ip, ip->ihl * 4u, 0));
 	packet->network = packet->data;
 	packet->transport = packet->data + ip->ihl * 4u;

@@ -67,7 +67,7 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 		       struct route **made)
 {
 	bool loopback = link->flags & IFF_LOOPBACK;
-	bool local_copy = loopback;
+	bool is_local = loopback;
 
 	if (ip_is_loopback(flow->source) && !loopback && !CONF_OR(stack, link->ipv4, route_localnet))
 		return -EINVAL;
@@ -75,13 +75,13 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 		type = RTN_BROADCAST;
 	else if (ip_is_multicast(flow->destination))
 		type = RTN_MULTICAST;
-	else if (ip_is_zeronet(flow->destination))
+	else if (ip_is_zero(flow->destination))
 		return -EINVAL;
 	if (type == RTN_BROADCAST) {
-		local_copy = true;
+		is_local = true;
 		entry = NULL;
 	} else if (type == RTN_MULTICAST) {
-		local_copy = multicast_accepts(stack, link->ipv4, flow->destination, flow->source, flow->protocol);
+		is_local = multicast_accepts(stack, link->ipv4, flow->destination, flow->source, flow->protocol);
 		if (entry && entry->prefix_length < 4)	/* the default route leads multicast to the link, not to the gateway */
 			entry = NULL;
 	}
@@ -90,7 +90,7 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 		return -ENOBUFS;
 	route->destination = flow->destination;
 	route->source = flow->source;
-	route->local_copy = local_copy;
+	route->is_local = is_local;
 	route_set_nexthop(stack, route, entry);
 	flow->output_link = link->ifindex;
 	*made = route;
@@ -100,7 +100,7 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 /* The rules for a source address given. *link: set when the address alone tells where to send. */
 static int check_source(const struct pl_stack *stack, const struct flow *flow, struct link **link)
 {
-	if (ip_is_multicast(flow->source) || ip_is_limited_broadcast(flow->source) || ip_is_zeronet(flow->source))
+	if (ip_is_multicast(flow->source) || ip_is_limited_broadcast(flow->source) || ip_is_zero(flow->source))
 		return -EINVAL;
 	if (!flow->output_link && (ip_is_multicast(flow->destination) || ip_is_limited_broadcast(flow->destination))) {
 		*link = address_owner(stack, flow->source);
@@ -241,7 +241,7 @@ int address_type(struct pl_stack *stack, struct in_addr address)
 	struct flow flow = { .destination = address };
 	const struct fib_entry *entry = NULL;
 
-	if (ip_is_zeronet(address) || ip_is_limited_broadcast(address))
+	if (ip_is_zero(address) || ip_is_limited_broadcast(address))
 		return RTN_BROADCAST;
 	if (ip_is_multicast(address))
 		return RTN_MULTICAST;

@@ -61,7 +61,7 @@ static struct route *deliver_route(struct pl_stack *stack, const struct incoming
 		return NULL;
 	route->source = in->source;
 	route->destination = route->gateway = in->destination;
-	route->local_copy = type != RTN_UNREACHABLE;
+	route->is_local = type != RTN_UNREACHABLE;
 	return route;
 }
 
@@ -83,7 +83,7 @@ static int refuse(struct pl_stack *stack, const struct incoming *in, int error, 
 
 static int broadcast(struct pl_stack *stack, const struct incoming *in, struct route **route)
 {
-	if (!ip_is_zeronet(in->source)) {
+	if (!ip_is_zero(in->source)) {
 		int error = validate_source(stack, in, NULL);
 
 		if (error < 0)
@@ -102,7 +102,7 @@ static int multicast(struct pl_stack *stack, const struct incoming *in, struct r
 		return -EINVAL;
 	if (ip_is_loopback(in->source) && !CONF_OR(stack, device, route_localnet))
 		return -EINVAL;
-	if (ip_is_zeronet(in->source)) {
+	if (ip_is_zero(in->source)) {
 		/* Only a host that has no address yet may say so, in IGMP or within the link. */
 		if (!ip_is_local_multicast(in->destination) && in->protocol != IPPROTO_IGMP)
 			return -EINVAL;
@@ -140,7 +140,7 @@ static bool is_martian(const struct pl_stack *stack, const struct incoming *in)
 {
 	bool localnet = CONF_OR(stack, in->link->ipv4, route_localnet);
 
-	if (ip_is_zeronet(in->source) || ip_is_zeronet(in->destination))
+	if (ip_is_zero(in->source) || ip_is_zero(in->destination))
 		return true;
 	return !localnet && (ip_is_loopback(in->destination) || ip_is_loopback(in->source));
 }

@@ -310,10 +310,6 @@ void link_loop_back(struct pl_stack *stack, struct link *link, struct pktbuf *pa
 		pktbuf_free(stack, packet);
 		return;
 	}
-	if (packet->route) {
-		route_put(stack, packet->route);
-		packet->route = NULL;
-	}
 	packet->link = link;
 	packet->input_ifindex = link->ifindex;
 	packet->arrival = stack->now;

@@ -55,7 +55,11 @@ static inline bool link_is_up(const struct link *link)
  */
 int link_send(struct pl_stack *stack, struct pktbuf *packet);
 
-/* A packet (data at its IP header) that this host sends to itself arrives over `link` at the next stack_softirq. Consumes it. */
+/*
+ * A packet (data at its IP header) that this host sends to itself arrives over `link` at the next stack_softirq. It keeps the
+ * route that it was sent by: its source is an address of this host, which no route for a packet from outside would allow.
+ * Consumes it.
+ */
 void link_loop_back(struct pl_stack *stack, struct link *link, struct pktbuf *packet);
 
 /*
