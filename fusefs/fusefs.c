@@ -304,6 +304,8 @@ struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **err
 	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .context = config->context };
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		fuse_opt_add_arg(&arguments, words[i]);
+	if (config->guarded)
+		fuse_opt_add_arg(&arguments, "-oauto_unmount");
 	fs->session = fuse_session_new(&arguments, &operations, sizeof(operations), fs);
 	fuse_opt_free_args(&arguments);
 	*error = "libfuse refuses a session";

@@ -22,6 +22,14 @@ ssize_t pl_sysctl_write(struct pl_stack *stack, const char *path, const char *te
 ssize_t pl_sysctl_pread(struct pl_stack *stack, const char *path, char *buffer, size_t size, int64_t *position);
 ssize_t pl_sysctl_pwrite(struct pl_stack *stack, const char *path, const char *text, size_t length, int64_t *position);
 
+/*
+ * The files whose first value depends on the machine (sizes derived from memory, hash sizes, congestion controls): paths, NULL
+ * past the last. pl_sysctl_start gives such a file the value that another machine has, past its mode and bounds: 0, or -EINVAL
+ * when the text is not of the file's kind, -ENOENT.
+ */
+extern const char *const pl_sysctl_machine[];
+int pl_sysctl_start(struct pl_stack *stack, const char *path, const char *text);
+
 /* What a directory walk sees. A visitor returning non-zero stops the walk, which then returns that value. */
 struct pl_sysctl_file {
 	const char *path;	/* below /proc/sys, valid during the visit */

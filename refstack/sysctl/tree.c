@@ -208,6 +208,36 @@ ssize_t pl_sysctl_write(struct pl_stack *stack, const char *path, const char *te
 	return pl_sysctl_pwrite(stack, path, text, length, &position);
 }
 
+const char *const pl_sysctl_machine[] = {
+	"net/core/rmem_default", "net/core/rmem_max", "net/core/wmem_default", "net/core/wmem_max", "net/core/optmem_max",
+	"net/ipv4/inet_peer_threshold", "net/ipv4/tcp_available_congestion_control", "net/ipv4/tcp_allowed_congestion_control",
+	"net/ipv4/tcp_congestion_control", "net/ipv4/tcp_ehash_entries", "net/ipv4/tcp_max_orphans",
+	"net/ipv4/tcp_max_syn_backlog", "net/ipv4/tcp_max_tw_buckets", "net/ipv4/tcp_mem", "net/ipv4/tcp_rmem",
+	"net/ipv4/tcp_wmem", "net/ipv4/udp_hash_entries", "net/ipv4/udp_mem", NULL
+};
+
+int pl_sysctl_start(struct pl_stack *stack, const char *path, const char *text)
+{
+	struct sysctl_row unbounded;
+	struct found found;
+	int64_t position = 0;
+	bool first = stack->first_namespace;
+	int missing;
+
+	stack->first_namespace = true;
+	missing = find_file(stack, path, &found);
+	stack->first_namespace = first;
+	if (missing)
+		return -ENOENT;
+	unbounded = *found.row;
+	unbounded.minimum = INT64_MIN;
+	unbounded.maximum = UINT64_MAX;
+	if (unbounded.kind == SYSCTL_TEXT || unbounded.kind == SYSCTL_ALLOWED)
+		*(char *)found.value = 0;
+	return sysctl_kind_table[unbounded.kind].write(&(struct sysctl_access){ stack, &unbounded, found.value }, text,
+						       strlen(text), &position) < 0 ? -EINVAL : 0;
+}
+
 /* --- walking ----------------------------------------------------------------------------------------------------------------- */
 
 struct walk {
