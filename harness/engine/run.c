@@ -210,6 +210,10 @@ static bool run_init(struct run *run)
 		return false;
 	}
 	run->start = run->ops->start ? run->ops->start(run->target) : run->ops->now(run->target);
+	run->result->trace.wall_clock = run->ops->wall_clock ? run->ops->wall_clock(run->target) + run->start : run->start;
+	for (unsigned i = 0; i < run->config.links; i++)
+		if (run->config.link[i].kind == PL_LINK_ETHERNET)
+			run->result->trace.ethernet_links |= 1u << i;
 	return true;
 }
 
