@@ -10,6 +10,11 @@ const struct subcommand subcommands[] = {
 	  "A folder means every *.pkt file under it. Exit status: 0 all passed, 1 some failed, 2 wrong usage or an unreadable script,\n"
 	  "4 all skipped.",
 	  cmd_run },
+	{ "check", "[-D NAME=VALUE]... [--strict] [-q] PATH...", "parse scripts and check them without running them",
+	  "A folder means every *.pkt file under it. A word in capitals that nothing explains is taken for a define that `run -D` will\n"
+	  "supply, and noted; with --strict it is an error, as it is for `run`. -q: no notes and no summary. packetdrill's options are\n"
+	  "taken, and checked. Exit status: 0 all accepted, 1 some rejected, 2 wrong usage or an unreadable script.",
+	  cmd_check },
 	{ 0 },
 };
 
