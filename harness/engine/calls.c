@@ -300,6 +300,7 @@ static void call_submit(struct run *run, struct run_call *running)
 	run->result->trace.entry[running->entry].call = running->marshalled;
 	if (running->marshalled->rule->effect == EFFECT_CONNECT)
 		effect_connect(running->marshalled);
+	call->may_wait = run->event->call->blocking;
 	run->ops->submit(run->target, call);
 }
 

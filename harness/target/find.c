@@ -10,9 +10,7 @@ static const struct {
 } rows[] = {
 	{ "refstack", &refstack_target, false },
 	{ "kernel", &kernel_target, false },
-#ifdef HAVE_SO_TARGET
 	{ "so:", &so_target, true },
-#endif
 };
 
 const struct target_ops *target_find(const char *name)

@@ -88,8 +88,7 @@ static int sysctls_apply(struct target *target, const char *const *setting, stru
 	return 0;
 }
 
-/* The folder of the script, which paths in it are relative to. */
-static int folder_open(const char *script_path)
+int kernel_folder_open(const char *script_path)
 {
 	const char *slash = script_path ? strrchr(script_path, '/') : NULL;
 	char *folder = slash ? strndup(script_path, (size_t)(slash - script_path) + 1) : strdup(".");
@@ -119,7 +118,7 @@ static int open_parts(struct kernel_target *kernel, const struct target_config *
 {
 	int status;
 
-	kernel->folder = folder_open(config->script_path);
+	kernel->folder = kernel_folder_open(config->script_path);
 	if (kernel->folder < 0) {
 		status = -errno;
 		*error = arena_printf(arena, "the folder of %s cannot be opened: %s",
@@ -130,13 +129,13 @@ static int open_parts(struct kernel_target *kernel, const struct target_config *
 	/* After the namespaces: changing credentials forgets it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (status == 0 && !config->no_commands) {
-		kernel->shell = shell_open(kernel->folder, arena, error);
+		kernel->shell = shell_open(kernel->folder, NULL, NULL, arena, error);
 		status = kernel->shell ? 0 : -ECHILD;
 	}
 	if (status == 0)
 		status = sysctls_apply(&kernel->target, config->sysctl, arena, error);
 	if (status == 0)
-		status = kernel_links_make(kernel, config, arena, error);
+		status = kernel_links_make(kernel, config, true, arena, error);
 	if (status < 0)
 		return status;
 	kernel_priority_raise(kernel);

@@ -81,6 +81,9 @@ static inline struct kernel_target *kernel_of(struct target *target)
 
 #define KERNEL_PACKET_ROOM 131072	/* more than any packet with its headers */
 
+/* The folder of the script, which paths in it are relative to: a descriptor or -1. */
+int kernel_folder_open(const char *script_path);
+
 /* kernel_time.c */
 int64_t kernel_clock(void);					/* CLOCK_MONOTONIC in nanoseconds */
 pl_time kernel_now(struct target *target);
@@ -94,7 +97,8 @@ void kernel_priority_lower(struct kernel_target *kernel);	/* back to what it was
 
 /* kernel_net.c: 0, TARGET_UNAVAILABLE or -errno, with *error a message. */
 int kernel_namespace_enter(struct arena *arena, const char **error);
-int kernel_links_make(struct kernel_target *kernel, const struct target_config *config, struct arena *arena, const char **error);
+int kernel_links_make(struct kernel_target *kernel, const struct target_config *config, bool capture, struct arena *arena,
+		      const char **error);
 void kernel_links_close(struct kernel_target *kernel);
 
 /* kernel_capture.c */

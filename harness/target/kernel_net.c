@@ -267,7 +267,7 @@ static int link_make(struct mnl_socket *socket, struct kernel_link *link, const 
 }
 
 static int links_make(struct mnl_socket *socket, struct kernel_target *kernel, const struct target_config *config,
-		      struct arena *arena, const char **error)
+		      bool capture, struct arena *arena, const char **error)
 {
 	int status = link_change(socket, (int)if_nametoindex("lo"), &(struct link_change){ .up = true });
 
@@ -292,14 +292,15 @@ static int links_make(struct mnl_socket *socket, struct kernel_target *kernel, c
 		if (status < 0)
 			return fail(arena, error, status, kernel->link[0].name, "route the remote address to it");
 	}
-	for (unsigned i = 0; i < kernel->links; i++)
+	for (unsigned i = 0; capture && i < kernel->links; i++)
 		if (kernel->link[i].kind != PL_LINK_LOOPBACK &&
 		    (status = kernel_capture_open(&kernel->link[i], arena, error)) < 0)
 			return status;
 	return 0;
 }
 
-int kernel_links_make(struct kernel_target *kernel, const struct target_config *config, struct arena *arena, const char **error)
+int kernel_links_make(struct kernel_target *kernel, const struct target_config *config, bool capture, struct arena *arena,
+		      const char **error)
 {
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	int status;
@@ -307,7 +308,7 @@ int kernel_links_make(struct kernel_target *kernel, const struct target_config *
 	if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		status = fail(arena, error, -errno, "netlink", "open a socket");
 	} else {
-		status = links_make(socket, kernel, config, arena, error);
+		status = links_make(socket, kernel, config, capture, arena, error);
 	}
 	if (socket)
 		mnl_socket_close(socket);

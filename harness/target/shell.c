@@ -53,6 +53,8 @@ struct shell_side {
 	int channel, output, folder, watched;
 	pid_t number;
 	time_t begun;
+	bool (*prepare)(void *context);
+	void *context;
 };
 
 /* How a command ended; lengths and texts go the other way. */
@@ -262,6 +264,8 @@ static _Noreturn void first_main(const struct shell_side *side)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(null, STDIN_FILENO);
+	if (side->prepare && !side->prepare(side->context))
+		_exit(1);
 	mounts_make();
 	if (fork_numbered(side->number) == 0)
 		shells_main(side);
@@ -285,11 +289,17 @@ static struct shell *shell_fail(struct shell *shell, struct arena *arena, const 
 /*
  * The end of this process is told by a pipe whose only writing end it holds: the kernel closes that however the process ends.
  */
-struct shell *shell_open(int folder, struct arena *arena, const char **error)
+struct shell *shell_open(int folder, bool (*prepare)(void *context), void *context, struct arena *arena, const char **error)
 {
 	struct shell *shell = calloc(1, sizeof(*shell));
 	int channel[2], life[2];
-	struct shell_side side = { .folder = folder, .number = getpid(), .begun = time(NULL) };
+	struct shell_side side = {
+		.folder = folder,
+		.number = getpid(),
+		.begun = time(NULL),
+		.prepare = prepare,
+		.context = context,
+	};
 
 	if (!shell || pipe2(life, O_CLOEXEC) < 0)
 		return shell_fail(shell, arena, error, "pipe");

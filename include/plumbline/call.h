@@ -118,6 +118,7 @@ struct pl_call {
 	pl_time submitted, completed;	/* by the clock of whoever carries it out */
 	void (*done)(struct pl_call *);	/* told once, when the call is finished; may be NULL */
 	void *owner;			/* the submitter's own */
+	bool may_wait;			/* it is meant to wait: a hint for targets that must decide where to carry it out */
 
 	/* The stack's, set up by pl_call_submit: */
 	struct pl_stack *stack;
