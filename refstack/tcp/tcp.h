@@ -60,9 +60,10 @@ struct tcp_segment {
 	struct in_addr source, destination;
 	uint8_t ip_tos;			/* ECN in the low bits */
 	uint8_t header_length;
+	const uint8_t *header;		/* the TCP header's bytes, for MD5 signatures and TCP_SAVE_SYN */
 	pl_time arrival;
 	struct tcp_options {
-		bool has_mss, has_wscale, has_sackok, has_timestamp, has_fastopen, fastopen_experimental, has_md5, has_accecn;
+		bool has_mss, has_wscale, has_sackok, has_timestamp, has_fastopen, fastopen_experimental, has_md5, bad_md5, has_accecn;
 		uint16_t mss;
 		uint8_t wscale;
 		uint32_t tsval, tsecr;
@@ -215,12 +216,14 @@ struct tcp_timewait {
 	struct tcp_md5_key *md5;
 	struct tcp_bind_bucket *bind;
 	struct tcp_timewait *bind_next, **bind_previous;
+	bool connect_bound;
 	pl_time entered;
 };
 
 /* What TCP keeps for the whole stack (host.c). */
 struct tcp_host {
 	struct tcp_entry **entries;	/* the table of 4-tuples */
+	size_t entry_buckets, entry_count;
 	struct tcp_sock **listeners;
 	struct tcp_bind_bucket **binds;
 	uint8_t isn_key[16], timestamp_key[16], port_key[16], hash_key[16], syncookie_key[2][16];
@@ -228,10 +231,11 @@ struct tcp_host {
 	uint32_t sockets, orphans, timewaits;	/* what /proc/net/sockstat counts */
 	int64_t memory;			/* pages charged, against tcp_mem */
 	int64_t memory_pressure;	/* jiffies at which it began, 0: none */
-	uint32_t challenge_jiffies, challenge_left;	/* RFC 5961 section 7 */
+	uint32_t challenge_second, challenge_left;	/* RFC 5961 section 7 */
 	uint32_t fastopen_blackholes;	/* times Fast Open was switched off, for the back-off */
 	int64_t fastopen_blackhole_jiffies;
 	struct tcp_metrics *metrics;	/* metrics.c */
+	struct tcp_sock *dead;		/* to be freed by tcp_reap, by listen_next */
 };
 int tcp_host_new(struct pl_stack *stack);	/* 0 or -ENOMEM; after the randomness is seeded */
 void tcp_host_free(struct pl_stack *stack);	/* after every socket is closed: requests, TIME-WAIT, tables */
@@ -243,6 +247,8 @@ struct tcp_sock {
 	struct tcp_sock *listen_next;	/* in the table of listeners */
 	struct tcp_bind_bucket *bind;	/* holds the port */
 	struct tcp_sock *bind_next, **bind_previous;
+	bool connect_bound;		/* connect() chose the port, nobody bound it */
+	uint8_t socket_state;		/* SS_*: what connect and listen may still do */
 
 	/* --- sequence space --- */
 	uint32_t rcv_nxt, copied_seq, rcv_wup, rcv_wnd, rcv_ssthresh, window_clamp, rcv_mwnd_seq;
@@ -332,7 +338,6 @@ struct tcp_sock {
 
 	/* --- receiving --- */
 	struct pktbuf_queue out_of_order;	/* by seq */
-	struct pktbuf *ooo_last_skb;
 	uint32_t rcv_tstamp;			/* jiffies of the last segment that was acceptable */
 	struct { uint32_t space, seq; pl_time time; } rcvq_space;
 	struct { uint32_t rtt_us, seq; pl_time time; } rcv_rtt_est;
@@ -384,6 +389,8 @@ struct tcp_sock {
 
 	/* --- close --- */
 	bool orphan;				/* counted in host->orphans */
+	bool counted;				/* counted in host->sockets */
+	uint32_t memory;			/* pages counted in host->memory */
 };
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk) { return (struct tcp_sock *)sk; }
@@ -397,9 +404,16 @@ enum { TCP_NAGLE_OFF = 1, TCP_NAGLE_CORK = 2, TCP_NAGLE_PUSH = 4 };
 
 /* ====== What the sending half gives ==================================================================================== */
 /* ack.c: everything that the segment's acknowledgement does. >0 acceptable, 0 old, <0 invalid (not challenged yet). */
-enum { TCP_ACK_SLOWPATH = 0x100, TCP_ACK_UPDATE_TS_RECENT = 0x4000, TCP_ACK_NO_CHALLENGE = 0x8000 };
+enum { TCP_ACK_DATA = 0x01, TCP_ACK_SLOWPATH = 0x100, TCP_ACK_UPDATE_TS_RECENT = 0x4000, TCP_ACK_NO_CHALLENGE = 0x8000 };
 int tcp_ack(struct tcp_sock *tp, const struct tcp_segment *segment, int flag);
 void tcp_synack_rtt(struct tcp_sock *tp, pl_time sent);	/* a round trip from the SYN-ACK sent then (0: unknown), passive side */
+/*
+ * The third segment of a handshake came: undo what a needless timeout of the SYN or SYN-ACK did (tcp_try_undo_spurious_syn), and
+ * forget its retransmissions. fastopen: of a Fast Open child, which may have data in flight.
+ */
+void tcp_handshake_done(struct tcp_sock *tp, bool fastopen);
+void tcp_update_pacing_rate(struct tcp_sock *tp);
+uint32_t tcp_rto_min(const struct tcp_sock *tp);	/* jiffies: the route's, the socket's or the tunable's */
 void tcp_rearm_rto(struct tcp_sock *tp);
 void tcp_clear_retrans(struct tcp_sock *tp);
 void tcp_check_space(struct tcp_sock *tp);		/* room for the writer: grow the buffer, wake it */
@@ -452,6 +466,10 @@ void tcp_ecn_receive_syn(struct tcp_sock *tp, const struct tcp_segment *segment)
 void tcp_ecn_check_ce(struct tcp_sock *tp, const struct tcp_segment *segment);		/* data: CE seen, echo it */
 void tcp_ecn_accept_cwr(struct tcp_sock *tp, const struct tcp_segment *segment);
 void tcp_ecn_received(struct tcp_sock *tp, const struct tcp_segment *segment);		/* AccECN counters, every segment */
+/* The AccECN option, when it is wanted and fits behind `size` bytes of options: sets options->has_accecn, returns the new size. */
+unsigned tcp_accecn_syn_options(struct tcp_sock *tp, const struct pktbuf *packet, struct tcp_out_options *options, unsigned size);
+unsigned tcp_accecn_synack_options(struct tcp_request *request, struct tcp_out_options *options, unsigned size);
+unsigned tcp_accecn_options(struct tcp_sock *tp, const struct pktbuf *packet, struct tcp_out_options *options, unsigned size);
 /* metrics.c (the cookie part belongs to the receiving half) */
 void tcp_metrics_update(struct tcp_sock *tp);		/* a connection ends well */
 void tcp_metrics_free(struct pl_stack *stack);
@@ -467,6 +485,7 @@ bool tcp_segment_decode(struct pl_stack *stack, struct pktbuf *packet, struct tc
 unsigned tcp_options_syn(struct tcp_sock *tp, const struct pktbuf *packet, struct tcp_out_options *options);
 unsigned tcp_options_established(struct tcp_sock *tp, const struct pktbuf *packet, struct tcp_out_options *options);
 /* Put the TCP header with its options before the payload: order and padding as Linux, checksum and signature made. */
+uint16_t tcp_advertise_mss(struct tcp_sock *tp);	/* the MSS option of a SYN: advmss, never more than the route's */
 void tcp_header_push(struct pktbuf *packet, const struct tcp_out_header *header, const struct tcp_out_options *options);
 /* receive.c */
 void tcp_data_queue(struct tcp_sock *tp, const struct tcp_segment *segment);
@@ -479,8 +498,8 @@ void tcp_select_initial_window(const struct pl_stack *stack, int space, uint32_t
 			       bool wscale_ok, uint8_t *rcv_wscale, uint32_t init_rcv_wnd);
 void tcp_init_buffer_space(struct tcp_sock *tp);
 void tcp_rcv_space_adjust(struct tcp_sock *tp);
-uint32_t tcp_space(const struct tcp_sock *tp);		/* free receive memory, as window bytes */
-uint32_t tcp_full_space(const struct tcp_sock *tp);
+int tcp_space(const struct tcp_sock *tp);		/* free receive memory, as window bytes; may be negative */
+int tcp_full_space(const struct tcp_sock *tp);
 /* delack.c */
 void tcp_cleanup_rbuf(struct tcp_sock *tp, int copied);	/* the reader took bytes: is a window update due? */
 void tcp_schedule_delack(struct tcp_sock *tp);
@@ -492,9 +511,22 @@ void tcp_enter_pingpong(struct tcp_sock *tp);
 /* input.c */
 void tcp_send_challenge_ack(struct tcp_sock *tp);
 void tcp_replace_ts_recent(struct tcp_sock *tp, const struct tcp_segment *segment);	/* tcp_ack, TCP_ACK_UPDATE_TS_RECENT */
+/* mem.c: what all sockets hold against tcp_mem */
+bool tcp_under_memory_pressure(const struct pl_stack *stack);
+void tcp_mem_update(struct tcp_sock *tp);		/* after tp's queues grew or shrank */
+/* socket.c: may the writer go on? wake: is it worth waking him (__sk_stream_is_writeable); and sk_stream_memory_free */
+bool tcp_stream_writeable(const struct tcp_sock *tp, bool wake);
+bool tcp_stream_memory_free(const struct tcp_sock *tp);
+/* What sock_wake is told: sk_data_ready, sk_write_space, sk_error_report, sk_state_change. */
+#define TCP_WAKE_DATA (EPOLLIN | EPOLLPRI | EPOLLRDNORM | EPOLLRDBAND)
+#define TCP_WAKE_WRITE (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)
+#define TCP_WAKE_ERROR EPOLLERR
+#define TCP_WAKE_STATE UINT32_MAX
 /* close.c */
+void tcp_reap(struct pl_stack *stack);			/* free sockets that are done with; ends every way into the stack */
+void tcp_connection_reset(struct tcp_sock *tp);		/* the peer's reset is good: tcp_reset */
+void tcp_done_with_error(struct tcp_sock *tp, int error);
 void tcp_done(struct tcp_sock *tp);			/* to CLOSE, wake everyone */
-void tcp_reset_received(struct tcp_sock *tp, int error);
 void tcp_write_error(struct tcp_sock *tp);		/* timed out: sk_err_soft or ETIMEDOUT */
 void tcp_set_state(struct tcp_sock *tp, uint8_t state);	/* with the CurrEstab, … counters; leaves the tables on CLOSE */
 bool tcp_out_of_resources(struct tcp_sock *tp, bool do_reset);	/* orphans beyond tcp_max_orphans: killed, true */
@@ -519,10 +551,20 @@ static inline uint32_t tcp_packets_in_flight(const struct tcp_sock *tp)
 {
 	return tp->packets_out - (tp->sacked_out + tp->lost_out) + tp->retrans_out;
 }
+static inline int64_t tcp_seconds(const struct pl_stack *stack)	/* never 0, which is "no stamp" */
+{
+	return stack->now / PL_NSEC_PER_SEC + 1;
+}
 /* The clock of TCP timestamps, before the connection's offset: milliseconds, or microseconds with usec_ts. */
 static inline uint32_t tcp_clock_ts(const struct pl_stack *stack, bool usec)
 {
 	return (uint32_t)(stack->now / (usec ? PL_NSEC_PER_USEC : PL_NSEC_PER_MSEC));
+}
+
+/* The timestamp that a segment carries: when it was sent, on the connection's clock. */
+static inline uint32_t tcp_packet_ts(const struct tcp_sock *tp, const struct pktbuf *packet)
+{
+	return (uint32_t)(tcp_cb(packet)->sent / (tp->usec_ts ? PL_NSEC_PER_USEC : PL_NSEC_PER_MSEC)) + tp->tsoffset;
 }
 
 #endif
