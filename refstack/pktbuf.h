@@ -30,7 +30,7 @@ struct ip_options_found {
 	uint8_t source_route, record_route, timestamp, router_alert, security;
 	bool strict;			/* the source route is a strict one */
 	bool source_route_hit;		/* this host is the hop that the source route names now */
-	bool record_address, stamp_address;	/* recorded on arrival: forwarding puts the leaving link's address there */
+	bool record_address, stamp_address, stamp_time;	/* put in on arrival; forwarding mends the addresses */
 	bool changed;			/* the checksum has to be made anew */
 	struct in_addr next_hop;	/* with source_route_hit */
 };

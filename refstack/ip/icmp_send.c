@@ -25,6 +25,8 @@ static void push(struct pl_stack *stack, const struct icmphdr *header, const voi
 	icmp->checksum = checksum_finish(checksum_add(icmp, sizeof(*icmp) + length, 0));
 	packet->mark = send->mark;
 	icmp_count_out(stack, counted_as);
+	if (send->route->type == RTN_MULTICAST)
+		send->ttl = 1;
 	send->protocol = IPPROTO_ICMP;
 	send->id = -1;
 	ip_send_packet(stack, packet, send);
@@ -58,7 +60,7 @@ void icmp_send_reply(struct pl_stack *stack, struct pktbuf *packet, const struct
 	if (!options_echo(stack, packet, &options) || !icmp_global_allows(stack, header->type, header->code, &limited))
 		return;
 	struct flow flow = {
-		.destination = options.first_hop.s_addr ? options.first_hop : ip_source(packet),
+		.destination = options.source_route ? options.first_hop : ip_source(packet),
 		.source = ip_specific_destination(stack, packet), .tos = ip_header(packet)->tos,
 		.protocol = IPPROTO_ICMP, .mark = reply_mark(stack, packet),
 	};
@@ -123,7 +125,7 @@ void icmp_send_error(struct pl_stack *stack, struct pktbuf *packet, uint8_t type
 	};
 	if (!options_echo(stack, packet, &options))
 		return;
-	flow.destination = options.first_hop.s_addr ? options.first_hop : ip_source(packet);
+	flow.destination = options.source_route ? options.first_hop : ip_source(packet);
 	if (route_output(stack, &flow, &route))
 		return;
 	uint32_t room = route_mtu(stack, route);

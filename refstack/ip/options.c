@@ -145,7 +145,7 @@ static uint8_t *stamp_received(struct check *check, uint8_t *option)
 		return NULL;
 	}
 	put_time(check->stack, place);
-	check->found->changed = true;
+	check->found->stamp_time = check->found->changed = true;
 	return NULL;
 }
 
@@ -168,7 +168,8 @@ static uint8_t *check_timestamp(struct check *check, uint8_t *option)
 		option[3] += 1 << 4;
 		check->found->changed = true;
 	}
-	check->found->timestamp = (uint8_t)(option - check->header);
+	if (!problem)
+		check->found->timestamp = (uint8_t)(option - check->header);
 	return problem;
 }
 
@@ -186,6 +187,7 @@ static uint8_t *check_security(struct check *check, uint8_t *option)
 {
 	if (check->found->security)
 		return option;
+	check->found->security = (uint8_t)(option - check->header);	/* the error about it carries it too */
 	return option[1] < 8 ? option + 1 : option + 2;
 }
 
@@ -400,8 +402,8 @@ void options_write(struct pl_stack *stack, struct pktbuf *packet, const struct i
 			break;
 		}
 	}
-	if (options->first_hop.s_addr)
-		ip->daddr = options->first_hop.s_addr;
+	if (options->source_route)
+		ip->daddr = packet->route->destination.s_addr;
 }
 
 /* --- echoed ----------------------------------------------------------------------------------------------------------------------- */
@@ -436,7 +438,25 @@ static void echo_source_route(struct ip_options *reply, const uint8_t *option, s
 	memset(to + 3 + (count - 1) * ADDRESS, 0, ADDRESS);
 	reply->length += to[1];
 	reply->first_hop = hops[0];
+	reply->source_route = true;
 	reply->strict = option[0] == IPOPT_SSRR;
+}
+
+/*
+ * Is there room in a timestamp for what the reply is to put in: again what this host put in on arrival? A full one is echoed as
+ * it is; one with a remainder of room too small cannot be answered.
+ */
+static bool stamp_fits(const struct ip_options_found *found, const uint8_t *option)
+{
+	unsigned pointer = option[2], length = option[1];
+
+	if (pointer > length)
+		return true;
+	if (found->stamp_address && pointer + ADDRESS - 1 > length)
+		return false;
+	if (found->stamp_address)
+		pointer += ADDRESS;
+	return !found->stamp_time || pointer + STAMP - 1 <= length;
 }
 
 bool options_echo(struct pl_stack *stack, const struct pktbuf *packet, struct ip_options *reply)
@@ -455,6 +475,8 @@ bool options_echo(struct pl_stack *stack, const struct pktbuf *packet, struct ip
 	}
 	if (found->timestamp) {
 		option = packet->network + found->timestamp;
+		if (!stamp_fits(found, option))
+			return false;
 		reply->length += append_option(reply, option)[1];
 	}
 	if (found->source_route)

@@ -214,7 +214,7 @@ int ip_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk)
 static struct route *find_route(struct pl_stack *stack, const struct ip_send *send, int *error)
 {
 	struct flow flow = {
-		.destination = send->options && send->options->first_hop.s_addr ? send->options->first_hop : send->destination,
+		.destination = send->options && send->options->source_route ? send->options->first_hop : send->destination,
 		.source = send->source, .tos = send->tos, .protocol = send->protocol,
 		.output_link = send->sk ? send->sk->bound_link : 0, .mark = send->sk ? send->sk->mark : 0,
 	};

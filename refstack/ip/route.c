@@ -185,7 +185,7 @@ struct route *sock_route(struct sock *sk, int *error)
 	if (sk->route && route_valid(sk->stack, sk->route))
 		return sk->route;
 	struct flow flow = {
-		.destination = sk->options && sk->options->first_hop.s_addr ? sk->options->first_hop : sk->remote,
+		.destination = sk->options && sk->options->source_route ? sk->options->first_hop : sk->remote,
 		.source = sk->source, .output_link = sk->bound_link, .tos = sk->tos,
 		.scope = sock_flag(sk, SF_LOCALROUTE) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 		.protocol = (uint8_t)sk->protocol, .mark = sk->mark, .uid = sk->uid,

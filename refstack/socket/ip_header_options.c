@@ -26,7 +26,7 @@ static bool check_source_route(struct area *area, uint8_t *option)
 	memcpy(&area->options->first_hop, option + 3, 4);
 	memmove(option + 3, option + 7, length - 7);
 	area->options->strict = option[0] == IPOPT_SSRR;
-	area->source_route = true;
+	area->source_route = area->options->source_route = true;
 	return true;
 }
 

@@ -54,8 +54,8 @@ struct sock;
 struct ip_options {
 	uint8_t length;
 	uint8_t bytes[40];
-	struct in_addr first_hop;	/* 0: no source route */
-	bool strict;
+	struct in_addr first_hop;	/* with a source route: where the packet goes first */
+	bool source_route, strict;
 };
 
 /*
