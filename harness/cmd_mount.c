@@ -134,8 +134,7 @@ static struct pl_stack *make_stack(const struct mount_options *options)
 	if (options->machine_tree && !machine_from(stack, options->machine_tree, options->first_namespace))
 		goto failed;
 	tun = pl_link_add(stack, &(struct pl_link_config){ .name = "tun0", .kind = PL_LINK_TUN, .output = no_output });
-	if (tun < 0 || pl_link_set_up(stack, 1, true) || add_address(stack, 1, "127.0.0.1", 8, RT_SCOPE_HOST) ||
-	    pl_link_set_up(stack, tun, true) || add_address(stack, tun, "192.168.0.1", 16, RT_SCOPE_UNIVERSE)) {
+	if (tun < 0 || pl_link_set_up(stack, 1, true) || pl_link_set_up(stack, tun, true) || add_address(stack, tun, "192.168.0.1", 16, RT_SCOPE_UNIVERSE)) {
 		fputs("plumbline mount: the stack's links cannot be made\n", stderr);
 		goto failed;
 	}

@@ -15,6 +15,15 @@ const struct subcommand subcommands[] = {
 	  "supply, and noted; with --strict it is an error, as it is for `run`. -q: no notes and no summary. packetdrill's options are\n"
 	  "taken, and checked. Exit status: 0 all accepted, 1 some rejected, 2 wrong usage or an unreadable script.",
 	  cmd_check },
+#ifdef PLUMBLINE_FUSE
+	{ "mount", "[--set NAME=VALUE]... [--machine-from TREE] [--first-namespace] DIR",
+	  "mount the tree of a stack of its own until interrupted",
+	  "DIR/sys/net is the stack's /proc/sys/net, DIR/net its /proc/net. The stack has the links lo and tun0 (192.168.0.1/16).\n"
+	  "  --set NAME=VALUE     write a tunable first, as sysctl(8) would\n"
+	  "  --machine-from TREE  take what depends on the machine from a live tree (/proc/sys/net/ipv4)\n"
+	  "  --first-namespace    with the tunables that only the first network namespace has\n",
+	  cmd_mount },
+#endif
 	{ 0 },
 };
 

@@ -2,21 +2,48 @@
 #include "command.h"
 
 #include "../arena.h"
+#include "../target/target.h"
+#include "jail.h"
 
-int __attribute__((weak)) command_jail_run(struct pl_stack *stack, const char *command, const char *script_path, bool init,
-					   struct arena *arena, const char **error)
+#ifndef PLUMBLINE_FUSE
+int command_jail_open(struct pl_stack *stack, const struct target_config *config, struct arena *arena, struct command_jail **jail,
+		      const char **error)
 {
-	(void)stack;
-	(void)script_path;
-	(void)init;
-	*error = arena_printf(arena, "`%s` is not one of the built-in forms (sysctl, echo >, ip, tc, ethtool)", command);
+	*error = arena_printf(arena, "this program was built without libfuse3: only sysctl, echo >, ip, tc and ethtool in their "
+				     "plain forms can be run");
 	return -1;
 }
 
-int command_run(struct pl_stack *stack, const char *command, const char *script_path, bool init, struct arena *arena,
-		const char **error)
+int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error)
 {
-	int status = command_builtin(stack, command, script_path, arena, error);
+	return -1;
+}
 
-	return status == COMMAND_NOT_MINE ? command_jail_run(stack, command, script_path, init, arena, error) : status;
+void command_jail_close(struct command_jail *jail)
+{
+}
+#endif
+
+int command_run(struct commands *commands, const char *command, bool init, struct arena *arena, const char **error)
+{
+	int status = command_builtin(commands->stack, command, commands->config->script_path, arena, error);
+
+	if (status != COMMAND_NOT_MINE)
+		return status;
+	if (!commands->jail && !commands->jail_error &&
+	    command_jail_open(commands->stack, commands->config, arena, &commands->jail, &commands->jail_error) < 0) {
+		command_jail_close(commands->jail);
+		commands->jail = NULL;
+	}
+	if (!commands->jail) {
+		*error = commands->jail_error;
+		return -1;
+	}
+	return command_jail_run(commands->jail, command, arena, error);
+}
+
+void commands_close(struct commands *commands)
+{
+	command_jail_close(commands->jail);
+	commands->jail = NULL;
 }

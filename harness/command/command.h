@@ -9,22 +9,29 @@
 #include <stdbool.h>
 
 struct arena;
+struct target_config;
+struct command_jail;
 
 /* What the built-in interpreter says of a command that has a form it does not know. Nothing was carried out then. */
 #define COMMAND_NOT_MINE (-2)
 
+/* Whoever runs commands for one script: its stack, and the shell once a command has needed one. Zeroed but for the first two. */
+struct commands {
+	struct pl_stack *stack;
+	const struct target_config *config;	/* what the stack was opened by */
+	struct command_jail *jail;
+	const char *jail_error;		/* why there can be none */
+};
+
 /*
- * Run `command` as /bin/sh would in the folder of `script_path`. 0 when it exits with 0; else its exit status, or -1 when it cannot
- * be run at all, with *error (arena) a message or what it wrote to standard error. `init`: it is the init command of a fresh stack.
+ * Run `command` as /bin/sh would in the script's folder. 0 when it exits with 0; else its exit status, or -1 when it cannot be run
+ * at all, with *error (arena) a message or what it wrote to standard error. `init`: it is the init command of a fresh stack.
+ * The arena must outlive the commands.
  */
-int command_run(struct pl_stack *stack, const char *command, const char *script_path, bool init, struct arena *arena,
-		const char **error);
+int command_run(struct commands *commands, const char *command, bool init, struct arena *arena, const char **error);
+void commands_close(struct commands *commands);
 
 /* The built-in forms alone. As command_run, or COMMAND_NOT_MINE. */
 int command_builtin(struct pl_stack *stack, const char *command, const char *script_path, struct arena *arena, const char **error);
-
-/* A shell in a private namespace, where the stack's tree stands in place of the kernel's. As command_run. */
-int command_jail_run(struct pl_stack *stack, const char *command, const char *script_path, bool init, struct arena *arena,
-		     const char **error);
 
 #endif

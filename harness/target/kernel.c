@@ -129,7 +129,7 @@ static int open_parts(struct kernel_target *kernel, const struct target_config *
 	/* After the namespaces: changing credentials forgets it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (status == 0 && !config->no_commands) {
-		kernel->shell = shell_open(kernel->folder, NULL, NULL, arena, error);
+		kernel->shell = shell_open(kernel->folder, NULL, arena, error);
 		status = kernel->shell ? 0 : -ECHILD;
 	}
 	if (status == 0)

@@ -36,6 +36,7 @@ struct refstack {
 	struct pl_stack *stack;
 	struct arena *arena;
 	const struct target_config *config;
+	struct commands commands;
 	struct refstack_link link[8];
 	struct queued *queue, **queue_tail;
 	struct {			/* calls submitted and not seen finished */
@@ -108,15 +109,12 @@ static int route_open(struct refstack *refstack)
 	return pl_route_add(refstack->stack, &route, false);
 }
 
+/* Bringing lo up gives it 127.0.0.1/8, as on Linux. */
 static int loopback_open(struct refstack *refstack)
 {
-	struct pl_address address = { .local.s_addr = htonl(INADDR_LOOPBACK), .prefix_length = 8, .scope = RT_SCOPE_HOST };
 	int lo = pl_link_find(refstack->stack, "lo");
 
-	if (lo < 0)
-		return lo;
-	pl_link_set_up(refstack->stack, lo, true);
-	return pl_address_add(refstack->stack, lo, &address);
+	return lo < 0 ? lo : pl_link_set_up(refstack->stack, lo, true);
 }
 
 static int sysctls_set(struct refstack *refstack, struct arena *arena, const char **error)
@@ -152,6 +150,7 @@ static int refstack_open(const struct target_config *config, struct arena *arena
 	refstack->stack = pl_stack_new(&made);
 	if (!refstack->stack)
 		return -ENOMEM;
+	refstack->commands = (struct commands){ .stack = refstack->stack, .config = config };
 	*target = &refstack->target;
 	status = sysctls_set(refstack, arena, error);
 	if (!status)
@@ -170,6 +169,7 @@ static int refstack_open(const struct target_config *config, struct arena *arena
 
 static void refstack_close(struct target *target)
 {
+	commands_close(&refstack_of(target)->commands);
 	pl_stack_free(refstack_of(target)->stack);
 }
 
@@ -296,9 +296,7 @@ static ssize_t refstack_sysctl_write(struct target *target, const char *path, co
 
 static int refstack_command(struct target *target, const char *command, bool init, struct arena *arena, const char **error)
 {
-	struct refstack *refstack = refstack_of(target);
-
-	return command_run(refstack->stack, command, refstack->config->script_path, init, arena, error);
+	return command_run(&refstack_of(target)->commands, command, init, arena, error);
 }
 
 static pl_time refstack_lateness(struct target *target)

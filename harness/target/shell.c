@@ -39,6 +39,7 @@
 
 #include "../arena.h"
 
+#define SYSTEM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define OUTPUT_MOST 4096		/* of what a failed command printed, this much of the end goes into the message */
 
 struct shell {
@@ -46,15 +47,16 @@ struct shell {
 	int channel;		/* to the process that runs the commands */
 	int life;		/* closed when this process ends, which "first" waits for */
 	int output;		/* memory file that is its standard output and error */
+	const struct shell_hooks *hooks;
+	bool used;
 };
 
 /* What the two processes know. */
 struct shell_side {
+	const struct shell_hooks *hooks;
 	int channel, output, folder, watched;
 	pid_t number;
 	time_t begun;
-	bool (*prepare)(void *context);
-	void *context;
 };
 
 /* How a command ended; lengths and texts go the other way. */
@@ -175,7 +177,8 @@ static int shell_spawn(const char *command, pid_t *pid)
 /* The process "shells": commands come as a length and the text with its NUL. */
 static _Noreturn void shells_main(const struct shell_side *side)
 {
-	char number[16];
+	const char *path = getenv("PATH");
+	char number[16], search[4096];
 	uint32_t length;
 
 	dup2(side->output, STDOUT_FILENO);
@@ -183,6 +186,10 @@ static _Noreturn void shells_main(const struct shell_side *side)
 	(void)!fchdir(side->folder);
 	snprintf(number, sizeof(number), "%d", (int)getpid());
 	setenv("PACKETDRILL_PID", number, 1);
+	/* The system's own programs come first, whatever else this machine has put before them: python3 is Debian's. */
+	if (path)
+		snprintf(search, sizeof(search), SYSTEM_PATH ":%s", path);
+	setenv("PATH", path ? search : SYSTEM_PATH, 1);
 	while (read_all(side->channel, &length, sizeof(length))) {
 		char *command = malloc(length);
 		struct shell_reply reply = { 0 };
@@ -254,7 +261,9 @@ static _Noreturn void first_main(const struct shell_side *side)
 	struct pollfd watched = { .fd = side->watched, .events = POLLIN };
 	struct sigaction ignore = { .sa_handler = SIG_IGN, .sa_flags = SA_NOCLDWAIT };
 	sigset_t none;
-	int keep[] = { side->channel, side->output, side->folder, side->watched };
+	int keep[] = { side->channel, side->output, side->folder, side->watched, side->hooks ? side->hooks->keep[0] : 0,
+		       side->hooks ? side->hooks->keep[1] : 0 };
+	const char *wrong;
 	int null;
 
 	descriptors_keep(keep, sizeof(keep) / sizeof(keep[0]));
@@ -264,9 +273,14 @@ static _Noreturn void first_main(const struct shell_side *side)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(null, STDIN_FILENO);
-	if (side->prepare && !side->prepare(side->context))
+	if (side->hooks && side->hooks->enter && !side->hooks->enter(side->hooks->context))
 		_exit(1);
 	mounts_make();
+	wrong = side->hooks && side->hooks->prepare ? side->hooks->prepare(side->hooks->context) : NULL;
+	if (wrong) {
+		dprintf(side->output, "%s", wrong);
+		_exit(1);
+	}
 	if (fork_numbered(side->number) == 0)
 		shells_main(side);
 	sigaction(SIGCHLD, &ignore, NULL);
@@ -289,17 +303,11 @@ static struct shell *shell_fail(struct shell *shell, struct arena *arena, const 
 /*
  * The end of this process is told by a pipe whose only writing end it holds: the kernel closes that however the process ends.
  */
-struct shell *shell_open(int folder, bool (*prepare)(void *context), void *context, struct arena *arena, const char **error)
+struct shell *shell_open(int folder, const struct shell_hooks *hooks, struct arena *arena, const char **error)
 {
 	struct shell *shell = calloc(1, sizeof(*shell));
 	int channel[2], life[2];
-	struct shell_side side = {
-		.folder = folder,
-		.number = getpid(),
-		.begun = time(NULL),
-		.prepare = prepare,
-		.context = context,
-	};
+	struct shell_side side = { .hooks = hooks, .folder = folder, .number = getpid(), .begun = time(NULL) };
 
 	if (!shell || pipe2(life, O_CLOEXEC) < 0)
 		return shell_fail(shell, arena, error, "pipe");
@@ -320,6 +328,7 @@ struct shell *shell_open(int folder, bool (*prepare)(void *context), void *conte
 	close(life[0]);
 	shell->channel = channel[0];
 	shell->life = life[1];
+	shell->hooks = hooks;
 	return shell;
 }
 
@@ -348,16 +357,27 @@ static const char *output_read(struct shell *shell, struct arena *arena)
 	return text;
 }
 
+static bool reply_wait(struct shell *shell, struct shell_reply *reply)
+{
+	if (shell->hooks && shell->hooks->wait)
+		shell->hooks->wait(shell->hooks->context, shell->channel);
+	return read_all(shell->channel, reply, sizeof(*reply));
+}
+
 int shell_run(struct shell *shell, const char *command, struct arena *arena, const char **error)
 {
 	uint32_t length = (uint32_t)strlen(command) + 1;
 	struct shell_reply reply;
 	const char *output;
 
-	(void)!ftruncate(shell->output, 0);
+	/* Nothing is there before the first command, but for what hooks->prepare had to say. */
+	if (shell->used)
+		(void)!ftruncate(shell->output, 0);
+	shell->used = true;
 	if (!write_all(shell->channel, &length, sizeof(length)) || !write_all(shell->channel, command, length) ||
-	    !read_all(shell->channel, &reply, sizeof(reply))) {
-		*error = "the process for commands has ended";
+	    !reply_wait(shell, &reply)) {
+		output = output_read(shell, arena);
+		*error = *output ? output : "the process for commands has ended";
 		return -1;
 	}
 	if (reply.error) {

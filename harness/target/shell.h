@@ -7,12 +7,20 @@
 struct arena;
 struct shell;
 
+/* What a user of a shell may add to it: commands on a reference stack see its tree in place of the kernel's. */
+struct shell_hooks {
+	bool (*enter)(void *context);		/* in the first process, before its mounts are made: into another namespace */
+	const char *(*prepare)(void *context);	/* in the first process, once its mounts are its own: NULL, or what went wrong */
+	void (*wait)(void *context, int fd);	/* while a command runs: until fd is readable */
+	void *context;
+	int keep[2];				/* descriptors that prepare needs */
+};
+
 /*
- * Commands will run in the network namespace of now, with the folder (a descriptor) as their own. `prepare`, unless NULL, runs
- * in the process that outlives all commands, before the first, and may give it another namespace; without its success there
- * are no commands. NULL: *error says why. To be called before the process has threads.
+ * Commands will run with the folder (a descriptor) as their own, in the network namespace of now or that which hooks->enter goes
+ * to. NULL: *error says why. hooks may be NULL; they outlive the shell. To be called before the process has threads.
  */
-struct shell *shell_open(int folder, bool (*prepare)(void *context), void *context, struct arena *arena, const char **error);
+struct shell *shell_open(int folder, const struct shell_hooks *hooks, struct arena *arena, const char **error);
 
 /* Ends everything that commands left running, and removes their files in /tmp. NULL is nothing. */
 void shell_close(struct shell *shell);

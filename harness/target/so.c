@@ -41,6 +41,7 @@ struct so_target {
 	uint8_t *buffer;
 	struct workers *workers;
 	int folder;
+	struct shell_hooks hooks;
 	struct shell *shell;
 	const char *no_shell;		/* why there is none */
 	uint64_t file[1024 / 64];	/* descriptors of plain files, which are not the stack's */
@@ -370,7 +371,7 @@ static int so_command(struct target *target, const char *command, bool init, str
 }
 
 /* In the process that stands over the commands: the links are its own. */
-static bool commands_prepare(void *context)
+static bool commands_enter(void *context)
 {
 	struct so_target *so = context;
 	struct kernel_target *namespace = calloc(1, sizeof(*namespace));
@@ -453,7 +454,8 @@ static int so_open(const struct target_config *config, struct arena *arena, stru
 	so->folder = kernel_folder_open(config->script_path);
 	so->no_shell = "commands are not allowed";
 	if (!config->no_commands)
-		so->shell = shell_open(so->folder, commands_prepare, so, arena, &so->no_shell);
+		so->hooks = (struct shell_hooks){ .enter = commands_enter, .context = so };
+		so->shell = shell_open(so->folder, &so->hooks, arena, &so->no_shell);
 	signal(SIGPIPE, SIG_IGN);
 	status = so->buffer ? stack_load(so, arena, error) : -ENOMEM;
 	if (status == 0) {
