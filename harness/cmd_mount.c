@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "../fusefs/fusefs.h"
-#include "commands.h"
+#include "subcommand.h"
 
 struct mount_options {
 	const char *directory, *machine_tree;
@@ -24,19 +24,6 @@ struct mount_options {
 	unsigned sets;
 	bool first_namespace;
 };
-
-static void usage(FILE *to)
-{
-	fputs("usage: plumbline mount [--set NAME=VALUE]... [--machine-from TREE] [--first-namespace] DIR\n"
-	      "\n"
-	      "Mount the tree of a reference stack of its own (links lo and tun0, 192.168.0.1/16) on DIR until interrupted:\n"
-	      "DIR/sys/net as /proc/sys/net, DIR/net as /proc/net.\n"
-	      "\n"
-	      "  --set NAME=VALUE     write a tunable first, as sysctl(8) would\n"
-	      "  --machine-from TREE  take what depends on the machine from a live tree (/proc/sys/net/ipv4)\n"
-	      "  --first-namespace    with the tunables that only the first network namespace has\n",
-	      to);
-}
 
 static void no_output(void *context, const struct pl_frame *frame)
 {
@@ -199,7 +186,7 @@ static int serve(struct pl_stack *stack, const char *directory)
 }
 
 /* 0: go on; otherwise the exit status plus one. */
-static int parse(int argc, char **argv, struct mount_options *options)
+static int parse(const struct subcommand *self, int argc, char **argv, struct mount_options *options)
 {
 	static const struct option long_options[] = {
 		{ "set", required_argument, NULL, 's' }, { "machine-from", required_argument, NULL, 'm' },
@@ -208,6 +195,7 @@ static int parse(int argc, char **argv, struct mount_options *options)
 	int option;
 
 	optind = 1;
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
 		switch (option) {
 		case 's':
@@ -220,22 +208,18 @@ static int parse(int argc, char **argv, struct mount_options *options)
 			options->first_namespace = true;
 			break;
 		case 'h':
-			usage(stdout);
-			return 1;
+			return usage_help(self) + 1;
 		default:
-			usage(stderr);
-			return 3;
+			return usage_error(self, "unknown option %s", argv[optind - 1]) + 1;
 		}
 	}
-	if (optind != argc - 1) {
-		usage(stderr);
-		return 3;
-	}
+	if (optind != argc - 1)
+		return usage_error(self, "one folder is expected") + 1;
 	options->directory = argv[optind];
 	return 0;
 }
 
-int cmd_mount(int argc, char **argv)
+int cmd_mount(const struct subcommand *self, int argc, char **argv)
 {
 	struct mount_options options = { .set = calloc((size_t)argc, sizeof(char *)) };
 	struct pl_stack *stack;
@@ -243,7 +227,7 @@ int cmd_mount(int argc, char **argv)
 
 	if (!options.set)
 		return 1;
-	status = parse(argc, argv, &options);
+	status = parse(self, argc, argv, &options);
 	if (!status) {
 		stack = make_stack(&options);
 		status = 2;
