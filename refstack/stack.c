@@ -33,6 +33,7 @@ struct pl_stack *pl_stack_new(const struct pl_stack_config *config)
 	stack->files = config->files;
 	stack->next_ifindex = 1;
 	prng_seed(&stack->prng, config->seed);
+	stack->first_namespace = config->first_namespace;
 	pthread_mutex_init(&stack->lock, NULL);
 	bool made = machine_copy(&stack->machine, config->machine ? config->machine : &pl_machine_default);
 	if (made) {

@@ -453,8 +453,8 @@ static int so_open(const struct target_config *config, struct arena *arena, stru
 	so->buffer = malloc(PACKET_ROOM);
 	so->folder = kernel_folder_open(config->script_path);
 	so->no_shell = "commands are not allowed";
+	so->hooks = (struct shell_hooks){ .enter = commands_enter, .context = so };
 	if (!config->no_commands)
-		so->hooks = (struct shell_hooks){ .enter = commands_enter, .context = so };
 		so->shell = shell_open(so->folder, &so->hooks, arena, &so->no_shell);
 	signal(SIGPIPE, SIG_IGN);
 	status = so->buffer ? stack_load(so, arena, error) : -ENOMEM;

@@ -46,6 +46,7 @@ struct pl_stack_config {
 	uint64_t seed;			/* the same seed and inputs give the same trace to the byte */
 	int64_t wall_clock;		/* what CLOCK_REALTIME reads at instant 0, in nanoseconds since 1970 */
 	const struct pl_machine *machine;	/* NULL: pl_machine_default */
+	bool first_namespace;		/* with the tunables that only the first network namespace has */
 	const struct pl_host_files *files;	/* outlives the stack; NULL: open() gives -ENOENT */
 };
 
