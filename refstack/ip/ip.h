@@ -205,9 +205,34 @@ extern const struct icmp_error_map icmp_error_map[16];
 
 /* --- ids, ports, checks shared by transports ------------------------------------------------------------------------------------ */
 uint16_t ip_select_id(struct pl_stack *stack, const struct ip_send *send, unsigned segments);
-/* sockaddr checks of bind, by the kernel's rules: 0, -EINVAL, -EAFNOSUPPORT, -EADDRNOTAVAIL, -EACCES. */
+/*
+ * The checks of bind(2) before the port is asked for, by the kernel's rules (__inet_bind): 0 with the address in *out (AF_INET),
+ * -EINVAL for a short address or a socket that is bound or connected, -EAFNOSUPPORT, -EADDRNOTAVAIL, -EACCES. socket/inet.c
+ */
 int64_t inet_bind_check(struct sock *sk, const struct sockaddr *address, socklen_t length, struct sockaddr_in *out);
+/*
+ * bind(2) as UDP and TCP have it: the checks, the addresses set, then get_port(sk, port in host order or 0), which gives the port
+ * to sk->port or an error. With IP_BIND_ADDRESS_NO_PORT and port 0 the port is left for later.
+ */
+int64_t inet_bind(struct sock *sk, const struct sockaddr *address, socklen_t length,
+		  int64_t (*get_port)(struct sock *sk, uint16_t port));
+/* Do two sockets' bound addresses meet: the same, or one of them any? */
+static inline bool inet_addresses_meet(const struct sock *a, const struct sock *b)
+{
+	return a->local.s_addr == b->local.s_addr || !a->local.s_addr || !b->local.s_addr;
+}
+static inline bool inet_links_meet(const struct sock *a, const struct sock *b)
+{
+	return !a->bound_link || !b->bound_link || a->bound_link == b->bound_link;
+}
+/* Do two sockets share the datagrams or connections to their port, by SO_REUSEPORT? */
+static inline bool inet_same_group(const struct sock *a, const struct sock *b)
+{
+	return a->reuseport && b->reuseport && a->port == b->port && a->local.s_addr == b->local.s_addr &&
+	       a->bound_link == b->bound_link && a->uid == b->uid && a->state == b->state;
+}
+/* Where ephemeral ports are taken from: the tunable, narrowed by IP_LOCAL_PORT_RANGE. Both ends included. */
 void port_range(const struct sock *sk, uint16_t *low, uint16_t *high);
-bool port_reserved(const struct pl_stack *stack, uint16_t port);
+bool port_reserved(const struct pl_stack *stack, uint16_t port);	/* ip_local_reserved_ports */
 
 #endif

@@ -11,6 +11,11 @@
 #define SO_RCVMARK 75
 #endif
 #define SO_RCVPRIORITY 82
+#ifndef SOF_TIMESTAMPING_OPT_ID_TCP
+#define SOF_TIMESTAMPING_OPT_ID_TCP (1 << 16)
+#endif
+#define SOF_TIMESTAMPING_RX_FILTER (1 << 17)	/* SOF_TIMESTAMPING_OPT_RX_FILTER; an enumerator in newer headers */
+#define SOF_TIMESTAMPING_ALL ((1 << 19) - 1)	/* up to SOF_TIMESTAMPING_TX_COMPLETION */
 
 /* What the caller of setsockopt gave: at least an int, except with SO_BINDTODEVICE. */
 struct option_value {
@@ -59,6 +64,14 @@ struct ip_options *ip_options_make(struct sock *sk, const void *bytes, size_t le
 int64_t ip_set_header_options(struct sock *sk, const void *value, socklen_t length);
 int64_t ip_get_header_options(struct sock *sk, void *value, socklen_t *length);
 int64_t ip_get_packet_options(struct sock *sk, void *value, socklen_t *length);
+
+/* The two levels of an IPv4 socket that are not its protocol's: IPPROTO_IP, or the kernel's error for another. */
+int64_t inet_setsockopt(struct sock *sk, int level, int name, const void *value, socklen_t length);
+int64_t inet_getsockopt(struct sock *sk, int level, int name, void *value, socklen_t *length);
+/* getsockname and getpeername of any IPv4 socket. */
+int64_t inet_getname(struct sock *sk, struct sockaddr_in *address, bool peer);
+/* May sk bind to an address of this type (RTN_*)? */
+bool inet_address_bindable(struct sock *sk, struct in_addr address, int type);
 
 /* Forget the cached route: something that the lookup depends on has changed (sk_dst_reset). */
 void sock_route_forget(struct sock *sk);

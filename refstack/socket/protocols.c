@@ -10,7 +10,8 @@
  * Protocols join as their files do.
  */
 static const struct proto *const protocols[] = {
-	NULL,
+	&udp_proto,
+	&udplite_proto,
 };
 
 /*

@@ -13,12 +13,6 @@
 #include "../ip/ip.h"
 #include "../link/link.h"
 
-/* Newer than the oldest headers that the project builds with. */
-#ifndef SOF_TIMESTAMPING_OPT_ID_TCP
-#define SOF_TIMESTAMPING_OPT_ID_TCP (1 << 16)
-#endif
-#define SOF_TIMESTAMPING_ALL ((1 << 19) - 1)	/* up to SOF_TIMESTAMPING_TX_COMPLETION */
-
 /* The smallest buffers: room for one packet, for two (SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF). */
 #define MIN_RECEIVE_BUFFER (2048 + SKB_OVERHEAD)
 #define MIN_SEND_BUFFER (2 * MIN_RECEIVE_BUFFER)

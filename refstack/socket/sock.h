@@ -8,6 +8,7 @@
 #ifndef REFSTACK_SOCK_H
 #define REFSTACK_SOCK_H
 
+#include <linux/errqueue.h>
 #include <limits.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -102,7 +103,8 @@ struct proto {
 	int64_t (*set_receive_low_water)(struct sock *sk, int value);	/* SO_RCVLOWAT; NULL: kept, 0 as 1 */
 	int64_t (*timestamp_key)(struct sock *sk, uint32_t flags);	/* SOF_TIMESTAMPING_OPT_ID switched on: sets timestamp_key */
 	void (*header_changed)(struct sock *sk);	/* IP_OPTIONS or route changed: synchronise the segment size */
-	void (*rehash)(struct sock *sk);		/* SO_BINDTODEVICE */
+	void (*rehash)(struct sock *sk);		/* SO_BINDTODEVICE, or an address that connect chose */
+	void (*unhash)(struct sock *sk);		/* leave the protocol's tables */
 	bool peek_offset;				/* knows SO_PEEK_OFF */
 };
 
@@ -240,11 +242,30 @@ void msg_put_control(struct msghdr *msg, int level, int type, const void *data, 
 void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);
 /* IPPROTO_IP control messages of a received packet: IP_PKTINFO, IP_TTL, IP_TOS, ... as switched on (ip_cmsg_recv). */
 void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);
+/*
+ * The error queue: what IP_RECVERR, SO_TIMESTAMPING and MSG_ZEROCOPY report, read with MSG_ERRQUEUE.
+ */
+struct error_report {
+	struct sock_extended_err error;
+	struct sockaddr_in target;	/* the address that recvmsg names: where the packet was going; sin_family 0: none */
+	struct in_addr offender;	/* who sent the ICMP error; only with SO_EE_ORIGIN_ICMP */
+	int64_t stamp;			/* CLOCK_REALTIME, nanoseconds; 0: none */
+	bool statistics;		/* the payload is SCM_TIMESTAMPING_OPT_STATS */
+};
+/*
+ * Queue a report and tell the socket's waiters; `payload` (from its data pointer on) is taken over and may be NULL. False: the
+ * receive buffer is full, the report is lost.
+ */
+bool sock_queue_error(struct sock *sk, const struct error_report *report, struct pktbuf *payload);
+/* An ICMP error about a packet of ours, for a socket with IP_RECVERR: payload at `payload`, within icmp (ip_icmp_error). */
+void sock_queue_icmp_error(struct sock *sk, struct pktbuf *icmp, int error, uint16_t port, uint32_t info, const uint8_t *payload);
+/* An error found here, of a packet to destination:port (host order): ip_local_error. Nothing without IP_RECVERR. */
+void sock_queue_local_error(struct sock *sk, int error, struct in_addr destination, uint16_t port, uint32_t info);
+/* SO_TIMESTAMPING: SCM_TSTAMP_* with its key, stamped now. `payload`: the packet as it left, or NULL for SOF_TIMESTAMPING_OPT_TSONLY. */
+void sock_queue_timestamp(struct sock *sk, uint32_t type, uint32_t key, struct pktbuf *payload, bool statistics);
+/* MSG_ZEROCOPY: sends first..last (by zerocopy_key) are done; joined with the report before when they follow it. */
+void sock_queue_zerocopy(struct sock *sk, uint32_t first, uint32_t last, bool copied);
 int64_t sock_receive_error(struct sock *sk, struct msghdr *msg, int flags);	/* recvmsg with MSG_ERRQUEUE */
-/* Queue an error report; origin SO_EE_ORIGIN_*. `payload` is taken over (may be NULL). */
-struct sock_extended_err;
-void sock_queue_error(struct sock *sk, const struct sock_extended_err *error, const struct sockaddr_in *offender,
-		      struct pktbuf *payload, int64_t timestamp);
 
 /* SOL_SOCKET and IPPROTO_IP options common to the protocols; protocols call ip_* for levels they do not own. */
 int64_t sock_setsockopt(struct sock *sk, int name, const void *value, socklen_t length);

@@ -1,0 +1,70 @@
+/* What the datagram protocols share: UDP, UDP-Lite, raw, ping. */
+#ifndef REFSTACK_DATAGRAM_H
+#define REFSTACK_DATAGRAM_H
+
+#include "../ip/ip.h"
+#include "file.h"
+
+/* A received datagram's control area. */
+struct datagram_control {
+	int64_t stamp;			/* CLOCK_REALTIME when it came, 0: stamped when read */
+	uint32_t drops;			/* the socket's count of lost packets when this one was queued */
+	uint16_t coverage;		/* UDP-Lite: bytes that the checksum covers; 0: all */
+};
+static inline struct datagram_control *datagram_control_of(struct pktbuf *packet)
+{
+	return (struct datagram_control *)packet->control;
+}
+
+/* --- receiving (datagram.c) ---------------------------------------------------------------------------------------------- */
+/* Queue a packet for sk, charged, and tell it; false: no room (the caller counts and frees). */
+bool datagram_queue(struct sock *sk, struct pktbuf *packet);
+/*
+ * The next packet for recvmsg: waits as flags and SO_RCVTIMEO say. The packet stays queued with MSG_PEEK, else it is taken out; the
+ * caller frees its reference.
+ * *offset: where reading starts (SO_PEEK_OFF). NULL: *result is what recvmsg returns.
+ */
+struct pktbuf *datagram_take(struct sock *sk, struct pl_call *call, int flags, uint32_t *offset, int64_t *result);
+/* Move SO_PEEK_OFF on: `length` bytes were read, or peeked. */
+void datagram_peek_moved(struct sock *sk, int flags, uint32_t length);
+uint32_t datagram_poll(struct sock *sk);
+int64_t datagram_shutdown(struct sock *sk, int how);
+int64_t datagram_close(struct sock *sk, struct pl_call *call);
+
+/* --- sending (datagram_send.c) ---------------------------------------------------------------------------------------------- */
+/* What one message asks of the packet it becomes: the kernel's ipcm_cookie. */
+struct datagram_send {
+	struct in_addr source;		/* IP_PKTINFO's, or 0 */
+	struct in_addr destination, hop;	/* where it goes; hop: the first one of a source route, else destination */
+	int link;			/* 0: any */
+	int tos;			/* -1: the socket's */
+	int ttl;			/* 0: the socket's */
+	int protocol;
+	uint32_t mark, priority, timestamp_flags;
+	uint16_t segment;		/* UDP_SEGMENT */
+	const struct ip_options *options;
+	struct ip_options *own_options;	/* from a control message: freed by datagram_send_end */
+	struct route *route;		/* held, by datagram_route */
+};
+void datagram_send_begin(const struct sock *sk, struct datagram_send *send);
+void datagram_send_end(struct sock *sk, struct datagram_send *send);
+/* IPPROTO_IP and SOL_SOCKET control messages of a message to send (ip_cmsg_send). 0 or -EINVAL, -EPERM. */
+int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send);
+/*
+ * Find the way: fills source, destination (0 becomes a loopback address) and route from destination, the control messages and the
+ * socket. `connected`: the socket's own route may be used and kept. 0, -EACCES for broadcast without leave, or the route's error.
+ */
+int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t port, int flags, bool connected);
+/* The IP layer's part of it, for a datagram of `length` bytes with its IP header. */
+void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_t length, struct ip_send *ip);
+/* May a socket send now: minus its pending error, -EPIPE after shutdown, or 0 (sock_alloc_send_skb). */
+int64_t datagram_may_send(struct sock *sk);
+/* -EMSGSIZE, with a report for IP_RECVERR, when `length` bytes behind the IP header are too many for one datagram. */
+int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length, uint16_t port);
+
+/* connect and its undoing, as ip4_datagram_connect and __udp_disconnect; `rehash` may be NULL. */
+int64_t datagram_connect(struct sock *sk, const struct sockaddr *address, socklen_t length, void (*rehash)(struct sock *sk));
+/* Control messages are walked as Linux does, which is stricter than CMSG_NXTHDR: NULL at the end, *bad when one is malformed. */
+const struct cmsghdr *control_next(const struct msghdr *msg, const struct cmsghdr *before, bool *bad);
+
+#endif

@@ -1,0 +1,334 @@
+/* Sending datagrams: what control messages ask for, the route, and connect. */
+#include "datagram.h"
+
+#include <linux/capability.h>
+#include <linux/net_tstamp.h>
+#include <stdlib.h>
+
+#include "options.h"
+
+#define SCM_TS_OPT_ID_TYPE 81
+
+void datagram_send_begin(const struct sock *sk, struct datagram_send *send)
+{
+	*send = (struct datagram_send){
+		.link = sk->bound_link,
+		.source = sk->source,
+		.tos = -1,
+		.protocol = sk->protocol,
+		.mark = sk->mark,
+		.priority = sk->priority,
+		.timestamp_flags = sk->timestamping,
+	};
+}
+
+void datagram_send_end(struct sock *sk, struct datagram_send *send)
+{
+	free(send->own_options);
+	send->own_options = NULL;
+	if (send->route)
+		route_put(sk->stack, send->route);
+	send->route = NULL;
+}
+
+const struct cmsghdr *control_next(const struct msghdr *msg, const struct cmsghdr *before, bool *bad)
+{
+	const char *start = msg->msg_control, *at = start;
+	const struct cmsghdr *next;
+	size_t left;
+
+	if (before)
+		at = (const char *)before + CMSG_ALIGN(before->cmsg_len);
+	left = msg->msg_controllen - (size_t)(at - start);
+	if ((size_t)(at - start) > msg->msg_controllen || left < sizeof(*next))
+		return NULL;
+	next = (const struct cmsghdr *)at;
+	if (next->cmsg_len < sizeof(*next) || next->cmsg_len > left) {
+		*bad = true;
+		return NULL;
+	}
+	return next;
+}
+
+/* An int-sized control message's value; false: another length. */
+static bool control_int(const struct cmsghdr *control, int *value)
+{
+	if (control->cmsg_len != CMSG_LEN(sizeof(*value)))
+		return false;
+	memcpy(value, CMSG_DATA(control), sizeof(*value));
+	return true;
+}
+
+/* SOL_SOCKET messages of a message to send (__sock_cmsg_send). */
+static int64_t socket_control(struct sock *sk, const struct cmsghdr *control, struct datagram_send *send)
+{
+	int value;
+
+	switch (control->cmsg_type) {
+	case SO_MARK:
+		if (!capable(sk->stack, CAP_NET_RAW) && !capable(sk->stack, CAP_NET_ADMIN))
+			return -EPERM;
+		if (!control_int(control, &value))
+			return -EINVAL;
+		send->mark = (uint32_t)value;
+		return 0;
+	case SO_TIMESTAMPING_OLD:
+	case SO_TIMESTAMPING_NEW:
+		if (!control_int(control, &value) || value & ~SOF_TIMESTAMPING_TX_RECORD_MASK)
+			return -EINVAL;
+		send->timestamp_flags = (send->timestamp_flags & ~(uint32_t)SOF_TIMESTAMPING_TX_RECORD_MASK) | (uint32_t)value;
+		return 0;
+	case SCM_TXTIME:
+		return sock_flag(sk, SF_TXTIME) && control->cmsg_len == CMSG_LEN(sizeof(uint64_t)) ? 0 : -EINVAL;
+	case SCM_TS_OPT_ID_TYPE:
+		return sk->timestamping & SOF_TIMESTAMPING_OPT_ID && control_int(control, &value) ? 0 : -EINVAL;
+	case SCM_RIGHTS:
+	case SCM_CREDENTIALS:
+		return 0;
+	case SO_PRIORITY:
+		if (!control_int(control, &value))
+			return -EINVAL;
+		if ((value < 0 || value > 6) && !capable(sk->stack, CAP_NET_RAW) && !capable(sk->stack, CAP_NET_ADMIN))
+			return -EPERM;
+		send->priority = (uint32_t)value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int64_t options_control(struct sock *sk, const struct cmsghdr *control, struct datagram_send *send)
+{
+	size_t length = control->cmsg_len - CMSG_LEN(0);
+	int64_t error;
+
+	free(send->own_options);
+	send->own_options = ip_options_make(sk, CMSG_DATA(control), length < 40 ? length : 40, &error);
+	send->options = send->own_options;
+	return error;
+}
+
+/* IP_TOS may be an int or a byte. */
+static int64_t tos_control(const struct cmsghdr *control, struct datagram_send *send)
+{
+	int value;
+
+	if (control->cmsg_len == CMSG_LEN(1))
+		value = *CMSG_DATA(control);
+	else if (!control_int(control, &value))
+		return -EINVAL;
+	if (value < 0 || value > 255)
+		return -EINVAL;
+	send->tos = value;
+	return 0;
+}
+
+static int64_t ip_control(struct sock *sk, const struct cmsghdr *control, struct datagram_send *send)
+{
+	struct in_pktinfo info;
+	int value;
+
+	switch (control->cmsg_type) {
+	case IP_RETOPTS:
+		return options_control(sk, control, send);
+	case IP_PKTINFO:
+		if (control->cmsg_len != CMSG_LEN(sizeof(info)))
+			return -EINVAL;
+		memcpy(&info, CMSG_DATA(control), sizeof(info));
+		if (info.ipi_ifindex)
+			send->link = info.ipi_ifindex;
+		send->source = info.ipi_spec_dst;
+		return 0;
+	case IP_TTL:
+		if (!control_int(control, &value) || value < 1 || value > 255)
+			return -EINVAL;
+		send->ttl = value;
+		return 0;
+	case IP_TOS:
+		return tos_control(control, send);
+	case IP_PROTOCOL:
+		if (!control_int(control, &value) || value < 1 || value > 255)
+			return -EINVAL;
+		send->protocol = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send)
+{
+	const struct cmsghdr *control = NULL;
+	bool bad = false;
+
+	while ((control = control_next(msg, control, &bad))) {
+		int64_t result = 0;
+
+		if (control->cmsg_level == SOL_SOCKET)
+			result = socket_control(sk, control, send);
+		else if (control->cmsg_level == IPPROTO_IP)
+			result = ip_control(sk, control, send);
+		if (result)
+			return result;
+	}
+	return bad ? -EINVAL : 0;
+}
+
+/* --- the way ------------------------------------------------------------------------------------------------------------ */
+
+/* Which link, and with it which source, multicast and the socket's unicast choice give. */
+static void choose_link(const struct sock *sk, struct datagram_send *send, struct in_addr destination)
+{
+	if (ip_is_multicast(destination)) {
+		if (!send->link)
+			send->link = sk->multicast_link;
+		if (!send->source.s_addr)
+			send->source = sk->multicast_source;
+	} else if (!send->link) {
+		send->link = sk->unicast_link;
+	} else if (ip_is_limited_broadcast(destination) && sk->unicast_link) {
+		send->link = sk->unicast_link;
+	}
+}
+
+static struct flow send_flow(const struct sock *sk, const struct datagram_send *send, struct in_addr hop, uint16_t port)
+{
+	return (struct flow){
+		.destination = hop,
+		.source = send->source,
+		.output_link = send->link,
+		.tos = (uint8_t)(send->tos >= 0 ? send->tos : sk->tos),
+		.protocol = (uint8_t)send->protocol,
+		.mark = send->mark,
+		.uid = sk->uid,
+		.source_port = sk->port,
+		.destination_port = port,
+		.flags = sock_flag(sk, SF_TRANSPARENT) || sock_flag(sk, SF_HDRINCL) ? FLOW_ANY_SOURCE : 0,
+	};
+}
+
+int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t port, int flags, bool connected)
+{
+	bool on_link = sock_flag(sk, SF_LOCALROUTE) || flags & MSG_DONTROUTE || (send->options && send->options->strict);
+	struct flow flow;
+	int result;
+
+	if (!send->options)
+		send->options = sk->options;
+	send->hop = send->destination;
+	if (send->options && send->options->first_hop.s_addr) {
+		if (!send->destination.s_addr)
+			return -EINVAL;
+		send->hop = send->options->first_hop;
+		connected = false;
+	}
+	if (on_link || ip_is_multicast(send->destination))
+		connected = false;
+	choose_link(sk, send, send->destination);
+	if (connected && sk->route && route_valid(sk->stack, sk->route)) {
+		send->route = route_hold(sk->route);
+		if (!send->source.s_addr)
+			send->source = sk->route->source;
+		return 0;
+	}
+	flow = send_flow(sk, send, send->hop, port);
+	flow.scope = on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	result = route_output(sk->stack, &flow, &send->route);
+	if (result) {
+		if (result == -ENETUNREACH)
+			COUNT(sk->stack, Ip, OutNoRoutes);
+		return result;
+	}
+	if (send->route->type == RTN_BROADCAST && !sock_flag(sk, SF_BROADCAST))
+		return -EACCES;
+	send->source = flow.source;
+	if (!send->destination.s_addr)
+		send->destination = send->hop = flow.destination;
+	if (connected) {
+		sock_route_forget(sk);
+		sk->route = route_hold(send->route);
+	}
+	return 0;
+}
+
+void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_t length, struct ip_send *ip)
+{
+	bool multicast = send->route->type == RTN_MULTICAST;
+	int ttl = send->ttl ? send->ttl : multicast ? sk->multicast_ttl : sk->unicast_ttl;
+
+	*ip = (struct ip_send){
+		.source = send->source,
+		.destination = send->destination,
+		.protocol = (uint8_t)send->protocol,
+		.tos = (uint8_t)(send->tos >= 0 ? send->tos : sk->tos),
+		.ttl = ttl > 0 ? (uint8_t)ttl : 0,
+		.ttl_zero = multicast && !ttl,
+		.options = send->options && send->options->length ? send->options : NULL,
+		.route = send->route,
+		.sk = sk,
+		.id = -1,
+	};
+	ip_send_datagram_df(ip, sk, send->route, length);
+}
+
+int64_t datagram_may_send(struct sock *sk)
+{
+	int error = sock_error_take(sk);
+
+	if (error)
+		return error;
+	return sk->shutdown & SEND_SHUTDOWN ? -EPIPE : 0;
+}
+
+int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length, uint16_t port)
+{
+	uint32_t mtu = sock_path_mtu(sk, send->route), options = send->options ? send->options->length : 0;
+	uint32_t most = sock_ignores_df(sk) ? UINT16_MAX : mtu;
+
+	if (length + sizeof(struct iphdr) + options <= most)
+		return 0;
+	sock_queue_local_error(sk, EMSGSIZE, send->destination, port, mtu - options);
+	return -EMSGSIZE;
+}
+
+/* --- connect -------------------------------------------------------------------------------------------------------------- */
+
+int64_t datagram_connect(struct sock *sk, const struct sockaddr *address, socklen_t length, void (*rehash)(struct sock *sk))
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+	struct datagram_send send;
+	struct flow flow;
+	struct route *route = NULL;
+	int result;
+
+	if (length < sizeof(*in))
+		return -EINVAL;
+	if (in->sin_family != AF_INET)
+		return -EAFNOSUPPORT;
+	sock_route_forget(sk);
+	datagram_send_begin(sk, &send);
+	choose_link(sk, &send, in->sin_addr);
+	flow = send_flow(sk, &send, in->sin_addr, ntohs(in->sin_port));
+	flow.scope = sock_flag(sk, SF_LOCALROUTE) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	result = route_output(sk->stack, &flow, &route);
+	if (result) {
+		if (result == -ENETUNREACH)
+			COUNT(sk->stack, Ip, OutNoRoutes);
+		return result;
+	}
+	if (route->type == RTN_BROADCAST && !sock_flag(sk, SF_BROADCAST)) {
+		route_put(sk->stack, route);
+		return -EACCES;
+	}
+	if (!sk->source.s_addr)
+		sk->source = flow.source;
+	if (!sk->local.s_addr) {
+		sk->local = flow.source;
+		if (rehash)
+			rehash(sk);
+	}
+	sk->remote = flow.destination;
+	sk->remote_port = ntohs(in->sin_port);
+	sk->state = TCP_ESTABLISHED;
+	sk->ip_id_set = false;
+	sk->route = route;
+	return 0;
+}

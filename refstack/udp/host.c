@@ -1,0 +1,220 @@
+/*
+ * Ports of UDP and who gets a datagram.
+ *
+ * A datagram goes to the socket that matches it in most ways (udp_lookup); among equals to the one hashed last. Sockets of one
+ * SO_REUSEPORT group share: a keyed hash of the two ends chooses.
+ */
+#include "udp.h"
+
+#include <stdlib.h>
+
+#include "../socket/multicast.h"
+
+int udp_host_new(struct pl_stack *stack)
+{
+	stack->udp = calloc(1, sizeof(*stack->udp));
+	if (!stack->udp)
+		return -ENOMEM;
+	prng_bytes(&stack->prng, stack->udp->reuseport_key, sizeof(stack->udp->reuseport_key));
+	return 0;
+}
+
+void udp_host_free(struct pl_stack *stack)
+{
+	free(stack->udp);
+	stack->udp = NULL;
+}
+
+struct udp_table *udp_table(struct pl_stack *stack, bool lite)
+{
+	return lite ? &stack->udp->lite : &stack->udp->udp;
+}
+
+struct sock **udp_bucket(struct udp_table *table, uint16_t port)
+{
+	return &table->bucket[port % UDP_BUCKETS];
+}
+
+/* --- ports ---------------------------------------------------------------------------------------------------------------- */
+
+/* May both have the same port? */
+static bool conflict(const struct sock *sk, const struct sock *other)
+{
+	if (sk->reuse && other->reuse)
+		return false;
+	if (!inet_links_meet(sk, other) || !inet_addresses_meet(sk, other))
+		return false;
+	return !(sk->reuseport && other->reuseport && sk->uid == other->uid);
+}
+
+static bool port_taken(struct sock *sk, uint16_t port)
+{
+	for (struct sock *other = *udp_bucket(udp_table(sk->stack, udp_is_lite(sk)), port); other; other = other->hash_next)
+		if (other != sk && other->port == port && conflict(sk, other))
+			return true;
+	return false;
+}
+
+/* Any free port of the range, starting anywhere; 0: none is free. */
+static uint16_t port_choose(struct sock *sk)
+{
+	uint16_t low, high;
+	uint32_t count, start;
+
+	port_range(sk, &low, &high);
+	if (low > high)
+		return 0;
+	count = (uint32_t)(high - low) + 1;
+	start = prng_below(&sk->stack->prng, count);
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t port = (uint16_t)(low + (start + i) % count);
+
+		if (!port_reserved(sk->stack, port) && !port_taken(sk, port))
+			return port;
+	}
+	return 0;
+}
+
+static void hash_first(struct sock *sk)
+{
+	struct sock **bucket = udp_bucket(udp_table(sk->stack, udp_is_lite(sk)), sk->port);
+
+	sk->hash_next = *bucket;
+	*bucket = sk;
+	udp_sk(sk)->hashed = true;
+}
+
+static void hash_remove(struct sock *sk)
+{
+	struct sock **at = udp_bucket(udp_table(sk->stack, udp_is_lite(sk)), sk->port);
+
+	while (*at != sk)
+		at = &(*at)->hash_next;
+	*at = sk->hash_next;
+	udp_sk(sk)->hashed = false;
+}
+
+int64_t udp_get_port(struct sock *sk, uint16_t port)
+{
+	if (!port)
+		port = port_choose(sk);
+	else if (port_taken(sk, port))
+		port = 0;
+	if (!port)
+		return -EADDRINUSE;
+	sk->port = port;
+	hash_first(sk);
+	return 0;
+}
+
+void udp_unhash(struct sock *sk)
+{
+	if (!udp_sk(sk)->hashed)
+		return;
+	hash_remove(sk);
+	sk->port = 0;
+}
+
+void udp_rehash(struct sock *sk)
+{
+	if (!udp_sk(sk)->hashed)
+		return;
+	hash_remove(sk);
+	hash_first(sk);
+}
+
+/* --- lookup -------------------------------------------------------------------------------------------------------------------- */
+
+/* One datagram's ends, as a lookup sees them. */
+struct ends {
+	struct in_addr source, destination;
+	uint16_t source_port, port;
+	int link;
+};
+
+/* How well sk matches: -1 not at all. `local` is the address that sockets of this round are bound to. */
+static int score(const struct sock *sk, const struct ends *ends, struct in_addr local)
+{
+	int points = 2;
+
+	if (sk->port != ends->port || sk->local.s_addr != local.s_addr)
+		return -1;
+	if (sk->remote.s_addr) {
+		if (sk->remote.s_addr != ends->source.s_addr)
+			return -1;
+		points += 4;
+	}
+	if (sk->remote_port) {
+		if (sk->remote_port != ends->source_port)
+			return -1;
+		points += 4;
+	}
+	if (sk->bound_link) {
+		if (sk->bound_link != ends->link)
+			return -1;
+		points += 4;
+	}
+	return points;
+}
+
+/* Of the group of `first`, unconnected sockets with the same address, port and owner, the one that the ends' hash names. */
+static struct sock *reuseport_choose(struct udp_table *table, struct sock *first, const struct ends *ends)
+{
+	struct {
+		uint32_t source, destination;
+		uint16_t source_port, port;
+	} key = { ends->source.s_addr, ends->destination.s_addr, ends->source_port, ends->port };
+	uint32_t count = 0, wanted;
+
+	for (struct sock *sk = *udp_bucket(table, first->port); sk; sk = sk->hash_next)
+		count += inet_same_group(sk, first);
+	wanted = (uint32_t)((siphash(first->stack->udp->reuseport_key, &key, sizeof(key)) & UINT32_MAX) * count >> 32);
+	for (struct sock *sk = *udp_bucket(table, first->port); sk; sk = sk->hash_next)
+		if (inet_same_group(sk, first) && wanted-- == 0)
+			return sk;
+	return first;
+}
+
+static struct sock *lookup_round(struct udp_table *table, const struct ends *ends, struct in_addr local)
+{
+	struct sock *best = NULL;
+	int most = -1;
+
+	for (struct sock *sk = *udp_bucket(table, ends->port); sk; sk = sk->hash_next) {
+		int points = score(sk, ends, local);
+
+		if (points > most) {
+			most = points;
+			best = sk;
+		}
+	}
+	if (best && best->reuseport && best->state != TCP_ESTABLISHED)
+		best = reuseport_choose(table, best, ends);
+	return best;
+}
+
+struct sock *udp_lookup(struct pl_stack *stack, bool lite, struct in_addr source, uint16_t source_port,
+			struct in_addr destination, uint16_t port, int link)
+{
+	struct ends ends = { source, destination, source_port, port, link };
+	struct udp_table *table = udp_table(stack, lite);
+	struct sock *sk = lookup_round(table, &ends, destination);
+
+	return sk ? sk : lookup_round(table, &ends, (struct in_addr){ INADDR_ANY });
+}
+
+bool udp_takes_multicast(const struct sock *sk, struct in_addr source, uint16_t source_port, struct in_addr destination,
+			 uint16_t port, int link)
+{
+	if (sk->port != port)
+		return false;
+	if (sk->remote.s_addr && sk->remote.s_addr != source.s_addr)
+		return false;
+	if (sk->remote_port && sk->remote_port != source_port)
+		return false;
+	if (sk->local.s_addr && sk->local.s_addr != destination.s_addr)
+		return false;
+	if (sk->bound_link && sk->bound_link != link)
+		return false;
+	return multicast_allowed(sk, destination, source, link);
+}
