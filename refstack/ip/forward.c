@@ -13,15 +13,6 @@ static void decrement_ttl(struct iphdr *ip)
 	ip->check = checksum_finish(checksum_add(ip, ip->ihl * 4u, 0));
 }
 
-/* The MTU that a forwarded packet has to keep: what was learnt of the path only where the administrator wants it believed. */
-static uint32_t forward_mtu(const struct pl_stack *stack, const struct route *route)
-{
-	if (stack->sysctl.ip_forward_use_pmtu || route_mtu_locked(route))
-		return route_mtu(stack, route);
-	uint32_t mtu = route->metric[RTAX_MTU] ? route->metric[RTAX_MTU] : route->link->mtu;
-	return mtu < 65535 ? mtu : 65535;
-}
-
 void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 {
 	struct iphdr *ip = ip_header(packet);
@@ -44,7 +35,9 @@ void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 		pktbuf_free(stack, packet);
 		return;
 	}
-	uint32_t mtu = forward_mtu(stack, route);
+	COUNT(stack, Ip, ForwDatagrams);
+	packet->forwarded = true;
+	uint32_t mtu = route_forward_mtu(stack, route);
 	if (pktbuf_length(packet) > mtu && (ip->frag_off & htons(IP_DF)) && !packet->gso_size) {
 		COUNT(stack, Ip, FragFails);
 		icmp_send_error(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
@@ -54,7 +47,6 @@ void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 	decrement_ttl(ip);
 	if (route->do_redirect && !packet->options.source_route)
 		icmp_send_redirect(stack, packet);
-	COUNT(stack, Ip, ForwDatagrams);
 	if (packet->options.length)
 		options_forward(stack, packet);
 	packet->gateway = route->gateway;

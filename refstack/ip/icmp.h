@@ -9,7 +9,7 @@ struct icmp_peer {
 	struct icmp_peer *next;
 	struct in_addr address;
 	uint32_t tokens, last;			/* of icmp_ratelimit and of error_cost, in jiffies */
-	uint32_t redirects, redirects_last;	/* sent to it, and when */
+	uint32_t redirects;			/* sent to it */
 	uint32_t fragments;			/* received from it */
 };
 struct icmp_host {

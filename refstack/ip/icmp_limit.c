@@ -119,7 +119,7 @@ bool icmp_peer_allows(struct pl_stack *stack, const struct route *route, struct 
 	if (!limited)
 		return true;
 	if (!(route->link->flags & IFF_LOOPBACK) && limit > 0) {
-		uint32_t cost = (uint32_t)time_to_jiffies_up(stack, limit * PL_NSEC_PER_MSEC);
+		uint32_t cost = (uint32_t)limit;	/* jiffies */
 
 		peer = icmp_peer_find(stack, destination);
 		if (peer && !icmp_peer_spend(stack, peer, cost, PEER_BURST * cost)) {

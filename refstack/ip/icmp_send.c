@@ -84,7 +84,8 @@ static bool may_be_told(const struct pktbuf *packet, uint8_t type)
 
 	if (packet->packet_type != PACKET_HOST || !route)
 		return false;
-	if (route->type == RTN_BROADCAST || route->type == RTN_MULTICAST)
+	/* A broadcast that only passes through (bc_forwarding) is a packet like others. */
+	if ((route->type == RTN_BROADCAST && route->is_local) || route->type == RTN_MULTICAST)
 		return false;
 	if (ip->frag_off & htons(IP_OFFMASK))
 		return false;
@@ -146,7 +147,32 @@ void icmp_send_error(struct pl_stack *stack, struct pktbuf *packet, uint8_t type
 	route_put(stack, route);
 }
 
+/*
+ * Redirects come ever more slowly while the sender ignores them, at most redirect_number of them, and start anew when none was
+ * due for redirect_silence (RFC 1812 section 5.2.7.2).
+ */
 void icmp_send_redirect(struct pl_stack *stack, struct pktbuf *packet)
 {
+	struct icmp_peer *peer = icmp_peer_find(stack, ip_source(packet));
+	uint32_t now = stack_jiffies(stack);
+	uint32_t silence = (uint32_t)stack->sysctl.route_redirect_silence, load = (uint32_t)stack->sysctl.route_redirect_load;
+
+	if (!peer)
+		return;
+	if ((int32_t)(now - (peer->last + silence)) > 0) {
+		peer->tokens = 0;
+		peer->redirects = 0;
+	}
+	if (peer->redirects >= (uint32_t)stack->sysctl.route_redirect_number) {
+		peer->last = now;
+		return;
+	}
+	if (peer->redirects && (int32_t)(now - (peer->last + (load << peer->redirects))) <= 0)
+		return;
 	icmp_send_error(stack, packet, ICMP_REDIRECT, ICMP_REDIR_HOST, packet->route->gateway.s_addr);
+	peer = icmp_peer_find(stack, ip_source(packet));
+	if (!peer)
+		return;
+	peer->last = now;
+	peer->redirects++;
 }

@@ -114,6 +114,8 @@ bool route_valid(const struct pl_stack *stack, const struct route *route);
 /* The route of a connected socket, looked up again when it is stale; NULL and *error when there is none. Not held. */
 struct route *sock_route(struct sock *sk, int *error);
 uint32_t route_mtu(const struct pl_stack *stack, const struct route *route);	/* dst_mtu: learnt, locked or the link's */
+/* For packets passing through: what was learnt of the path counts only where ip_forward_use_pmtu says so, or it is locked. */
+uint32_t route_forward_mtu(const struct pl_stack *stack, const struct route *route);
 uint32_t route_advmss(const struct pl_stack *stack, const struct route *route);	/* dst_metric_advmss */
 void route_pmtu_learn(struct pl_stack *stack, struct in_addr destination, uint32_t mtu);	/* from ICMP; min_pmtu, mtu_expires */
 /* RTN_* of an address as `ip route get` classes it: local, broadcast, multicast, unicast, ... */

@@ -121,7 +121,7 @@ static struct pktbuf *make_fragment(struct pl_stack *stack, const struct pktbuf 
 	ip->frag_off = htons((uint16_t)((field & IP_OFFMASK) + offset / 8) | more);
 	if (packet->frag_df)
 		ip->frag_off |= htons(IP_DF);
-	if (offset > 0)
+	if (offset > 0 && !(field & IP_OFFMASK))	/* what was a later fragment before has lost them already */
 		options_keep_copied((uint8_t *)(ip + 1), header - sizeof(*ip));
 	ip->tot_len = htons((uint16_t)(header + length));
 	ip->check = 0;
@@ -163,7 +163,9 @@ static int fragment(struct pl_stack *stack, struct pktbuf *packet, uint32_t mtu)
 
 static int finish_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk)
 {
-	uint32_t mtu = sk ? sock_path_mtu(sk, packet->route) : route_mtu(stack, packet->route);
+	uint32_t mtu = packet->forwarded ? route_forward_mtu(stack, packet->route) :
+		       sk		 ? sock_path_mtu(sk, packet->route) :
+					   route_mtu(stack, packet->route);
 	const struct iphdr *ip = ip_header(packet);
 	uint32_t limit = packet->frag_max_size && packet->frag_max_size < mtu ? packet->frag_max_size : mtu;
 

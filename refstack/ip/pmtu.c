@@ -58,7 +58,7 @@ void route_pmtu_learn(struct pl_stack *stack, struct in_addr destination, uint32
 	struct flow flow = { .destination = destination };
 	struct route *route = NULL;
 	uint32_t least = (uint32_t)stack->sysctl.route_min_pmtu;
-	pl_time lifetime = (pl_time)stack->sysctl.route_mtu_expires * PL_NSEC_PER_SEC;
+	pl_time lifetime = SYSCTL_TIME(stack, stack->sysctl.route_mtu_expires);
 	bool locked = false;
 
 	if (route_output(stack, &flow, &route))

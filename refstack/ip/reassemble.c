@@ -127,7 +127,7 @@ static void expire(struct pl_stack *stack, struct pl_timer *timer)
 
 static pl_time lifetime_end(const struct pl_stack *stack)
 {
-	return stack->now + (pl_time)stack->sysctl.ipfrag_time * PL_NSEC_PER_SEC;
+	return stack->now + SYSCTL_TIME(stack, stack->sysctl.ipfrag_time);
 }
 
 static struct fragment_queue *find_queue(struct pl_stack *stack, const struct iphdr *ip, enum reassemble_user user)

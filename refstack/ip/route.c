@@ -220,6 +220,14 @@ uint32_t route_mtu(const struct pl_stack *stack, const struct route *route)
 	return mtu < IP_MAX_MTU ? mtu : IP_MAX_MTU;
 }
 
+uint32_t route_forward_mtu(const struct pl_stack *stack, const struct route *route)
+{
+	if (stack->sysctl.ip_forward_use_pmtu || route_mtu_locked(route))
+		return route_mtu(stack, route);
+	uint32_t mtu = route->metric[RTAX_MTU] ? route->metric[RTAX_MTU] : route->link->mtu;
+	return mtu < IP_MAX_MTU ? mtu : IP_MAX_MTU;
+}
+
 uint32_t route_advmss(const struct pl_stack *stack, const struct route *route)
 {
 	if (route->metric[RTAX_ADVMSS])

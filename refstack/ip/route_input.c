@@ -122,7 +122,7 @@ static int forward(struct pl_stack *stack, const struct incoming *in, const stru
 
 	if (neighbour < 0)
 		return neighbour;
-	struct route *route = route_make(stack, RTN_UNICAST, out);
+	struct route *route = route_make(stack, entry->type, out);
 	if (!route)
 		return -ENOBUFS;
 	route->source = in->source;
