@@ -10,7 +10,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define PATIENCE_CALL (600 * PL_NSEC_PER_SEC)	/* for a call that the script expects to return at once */
+#define PATIENCE_CALL (180 * PL_NSEC_PER_SEC)	/* for a call that the script expects to return at once */
 #define PATIENCE_IDLE PL_NSEC_PER_SEC		/* for one under way when the next begins, or the script ends */
 
 /* --- what calls mean to the engine -------------------------------------------------------------------------------------------- */
