@@ -214,6 +214,19 @@ static struct flow *flow_by_name(struct run *run, const struct packet *packet, c
 	return flow_bare(run, tuple, protocol, inbound);
 }
 
+/* An ICMP error speaks of the flow under test, whatever that is. */
+bool is_icmp_error(const struct packet *packet)
+{
+	const struct layer *icmp = packet_layer(packet, LAYER_ICMP);
+
+	switch (icmp ? wire_get(icmp, WF_ICMP_TYPE) : 0) {
+	case 3: case 4: case 5: case 11: case 12:
+		return true;
+	default:
+		return packet->quoted;
+	}
+}
+
 static struct flow *flow_of_protocol(const struct run *run, int protocol)
 {
 	for (struct flow *flow = run->flows; flow; flow = flow->next)
@@ -243,8 +256,7 @@ struct flow *flow_for_script_packet(struct run *run, const struct packet *packet
 	if (protocol == IPPROTO_TCP && inbound &&
 	    (!flow || flow->state == FLOW_LISTENING || flow->protocol != IPPROTO_TCP))
 		return run->flow = flow_passive(run, packet, &tuple);
-	/* An ICMP message speaks of the flow under test, whatever that is. */
-	if (flow && (flow->protocol == protocol || (protocol == IPPROTO_ICMP && (packet->quoted || flow->state == FLOW_BARE))))
+	if (flow && (flow->protocol == protocol || is_icmp_error(packet)))
 		return flow;
 	flow = flow_of_protocol(run, protocol);
 	return flow ? flow : flow_bare(run, &tuple, protocol, inbound);

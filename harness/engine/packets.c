@@ -21,17 +21,10 @@
 /* An ICMP error that does not say what it quotes quotes a TCP segment of the flow that begins at its first byte. */
 static void quote_default(struct run *run, struct packet *packet)
 {
-	struct layer *icmp = packet_layer(packet, LAYER_ICMP);
 	struct packet *quoted;
 
-	if (!icmp || packet->quoted || packet->payload_given)
+	if (!is_icmp_error(packet) || packet->quoted || packet->payload_given)
 		return;
-	switch (wire_get(icmp, WF_ICMP_TYPE)) {
-	case 3: case 4: case 5: case 11: case 12:
-		break;
-	default:
-		return;
-	}
 	quoted = arena_alloc(run->arena, sizeof(*quoted));
 	quoted->layers = 2;
 	quoted->layer[0].kind = LAYER_IPV4;

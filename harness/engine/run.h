@@ -172,6 +172,7 @@ void flow_map_sequence(const struct flow *flow, struct packet *packet);
 /* Outbound: timestamps and ports, by what the script's packet says; remembers the pair of timestamp values. */
 void flow_map_outbound(struct run *run, struct flow *flow, const struct packet *expected, struct packet *packet);
 /* Find the innermost transport layer, or NULL. */
+bool is_icmp_error(const struct packet *packet);
 struct layer *packet_transport(const struct packet *packet);
 void layer_clear(struct layer *layer, enum wire_field field);
 
