@@ -69,30 +69,36 @@ static bool entry_matches(const struct fib_entry *entry, const struct flow *flow
 	return !flow->output_link || (entry->nexthop.link && entry->nexthop.link->ifindex == flow->output_link);
 }
 
-int fib_lookup_table(const struct pl_stack *stack, uint32_t table, const struct flow *flow, const struct fib_entry **found)
+/* The first match of one table, whatever its type; NULL: none. */
+static const struct fib_entry *match_in(const struct pl_stack *stack, uint32_t table, const struct flow *flow)
 {
-	for (const struct fib_entry *entry = stack->fib->entries; entry; entry = entry->next) {
-		if (entry->table != table || !entry_matches(entry, flow))
-			continue;
-		int error = type_error(entry->type);
-		if (!error)
-			*found = entry;
-		return error;
-	}
-	return -EAGAIN;
+	for (const struct fib_entry *entry = stack->fib->entries; entry; entry = entry->next)
+		if (entry->table == table && entry_matches(entry, flow))
+			return entry;
+	return NULL;
 }
 
+/*
+ * As long as there are no rules but the first three, Linux keeps the tables local and main in one trie: the longest prefix of
+ * both wins, and the local one of two as long as each other.
+ */
 int fib_lookup(const struct pl_stack *stack, const struct flow *flow, const struct fib_entry **found)
 {
-	static const uint32_t tables[] = { RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT };
+	const struct fib_entry *local = match_in(stack, RT_TABLE_LOCAL, flow), *main = match_in(stack, RT_TABLE_MAIN, flow);
+	const struct fib_entry *best = local && (!main || local->prefix_length >= main->prefix_length) ? local : main;
+	int error = best ? type_error(best->type) : -EAGAIN;
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		int error = fib_lookup_table(stack, tables[i], flow, found);
+	if (error) {
+		const struct fib_entry *last = match_in(stack, RT_TABLE_DEFAULT, flow);
 
-		if (error != -EAGAIN)
-			return error;
+		if (last) {
+			best = last;
+			error = type_error(last->type);
+		}
 	}
-	return -ENETUNREACH;
+	if (!error)
+		*found = best;
+	return error == -EAGAIN ? -ENETUNREACH : error;
 }
 
 /* --- change --------------------------------------------------------------------------------------------------------------- */

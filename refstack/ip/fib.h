@@ -31,7 +31,6 @@ struct fib {
 
 /* The longest matching prefix for the flow over the tables local, main and default. 0 and *found, or the route type's error. */
 int fib_lookup(const struct pl_stack *stack, const struct flow *flow, const struct fib_entry **found);
-int fib_lookup_table(const struct pl_stack *stack, uint32_t table, const struct flow *flow, const struct fib_entry **found);
 
 /* Resolved routes made so far are to be looked up again. */
 void fib_changed(struct pl_stack *stack);

@@ -253,7 +253,7 @@ int address_type(struct pl_stack *stack, struct in_addr address)
 		return RTN_BROADCAST;
 	if (ip_is_multicast(address))
 		return RTN_MULTICAST;
-	if (fib_lookup_table(stack, RT_TABLE_LOCAL, &flow, &entry) || !entry)
+	if (fib_lookup(stack, &flow, &entry) || !entry)
 		return RTN_UNICAST;
 	return entry->type;
 }
