@@ -49,6 +49,8 @@ enum option_shape wire_option_shape(enum layer_kind layer, const struct wire_opt
 {
 	if (single_byte(option->kind))
 		return SHAPE_NONE;
+	if (option->cut)
+		return SHAPE_BLOB;
 	return layer == LAYER_TCP ? tcp_shape(option->kind, option->length) : SHAPE_BLOB;
 }
 
@@ -115,12 +117,14 @@ static size_t decode_one(enum layer_kind layer, const uint8_t *bytes, size_t lef
 
 	option->kind = bytes[0];
 	option->length = 1;
-	option->cut = left == 1 && !single_byte(bytes[0]);
-	if (left == 1 || single_byte(bytes[0]))
+	if (single_byte(bytes[0]))
+		return 1;
+	option->cut = left == 1 || bytes[1] > left;
+	if (left == 1)
 		return 1;
 	option->length = bytes[1];
 	size = bytes[1] < 2 || bytes[1] > left ? left : bytes[1];
-	switch (size == bytes[1] ? wire_option_shape(layer, option) : SHAPE_BLOB) {
+	switch (wire_option_shape(layer, option)) {
 	case SHAPE_NONE:
 		break;
 	case SHAPE_MSS:
@@ -205,10 +209,16 @@ static size_t encode_value(enum layer_kind layer, const struct wire_option *opti
 	return (size_t)(at - to);
 }
 
+/* The header ended before the length byte. With one, an option that is cut has a length of more than what was left, at least 3. */
+static bool no_length(const struct wire_option *option)
+{
+	return option->cut && option->length == 1;
+}
+
 size_t wire_option_encode(enum layer_kind layer, const struct wire_option *option, uint8_t *to)
 {
 	to[0] = option->kind;
-	if (single_byte(option->kind) || option->cut)
+	if (single_byte(option->kind) || no_length(option))
 		return 1;
 	to[1] = option->length;
 	return 2 + encode_value(layer, option, to + 2);
@@ -330,7 +340,7 @@ const char *wire_option_print(enum layer_kind layer, const struct wire_option *o
 	if (blob_by_name(layer, option))
 		return print_blob(name, option, arena);
 	name = arena_printf(arena, "kind %u", option->kind);
-	if (option->cut)
+	if (no_length(option))
 		return arena_printf(arena, "%s cut", name);
 	if (option->length != option->blob.length + 2u)
 		name = arena_printf(arena, "%s length %u", name, option->length);

@@ -97,7 +97,7 @@ struct wire_option {
 	uint8_t kind;
 	uint8_t length;			/* as on the wire; 1 for EOL and NOP */
 	bool any_value;			/* the script says that it is there, not what it holds */
-	bool cut;			/* the header ended before its length byte */
+	bool cut;			/* the header ended before the option did; with length 1, before its length byte */
 	union {
 		struct { uint32_t val, ecr; } timestamp;
 		struct { unsigned count; struct { uint32_t start, end; } block[4]; } sack;
