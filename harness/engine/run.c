@@ -136,6 +136,22 @@ static void run_skip(struct run *run, const char *reason)
 	run->result->reason = reason;
 }
 
+/* What the run does not allow and the script has, or NULL. */
+static const char *refused(const struct run *run)
+{
+	const struct script *script = run->script;
+
+	if (run->options->no_commands && (script->init_command || script->cleanup_command || run->settings.init_scripts))
+		return "the script has commands (--no-commands)";
+	for (const struct event *event = script->events; event; event = event->next) {
+		if (event->kind == EVENT_COMMAND && run->options->no_commands)
+			return "the script has commands (--no-commands)";
+		if (event->kind == EVENT_CODE && run->options->no_python)
+			return "the script has Python blocks (--no-python)";
+	}
+	return NULL;
+}
+
 /* False: the verdict is there. */
 static bool run_prepare(struct run *run)
 {
@@ -158,6 +174,10 @@ static bool run_prepare(struct run *run)
 	}
 	if (run->settings.unsupported) {
 		run_skip(run, arena_printf(run->arena, "the script needs --%s", run->settings.unsupported));
+		return false;
+	}
+	if (refused(run)) {
+		run_skip(run, refused(run));
 		return false;
 	}
 	config_make(run);

@@ -239,6 +239,12 @@ static bool options_apply(const struct script_option *option, unsigned count, st
 	return true;
 }
 
+/* It chose what Python blocks could ask about; packetdrill reads all of them now, and so does code.c. */
+static bool is_code_sockopt(const char *value)
+{
+	return !*value || !strcmp(value, "TCP_INFO") || !strcmp(value, "TCP_CC_INFO") || !strcmp(value, "SO_MEMINFO");
+}
+
 bool settings_make(const struct script *script, const struct run_options *options, struct arena *arena, struct settings *settings,
 		   const char **error, struct source_span *where)
 {
@@ -259,6 +265,16 @@ bool settings_make(const struct script *script, const struct run_options *option
 		.code_sockopt = "",
 		.so_file = options->so_file,
 	};
-	return options_apply(script->option, script->options, arena, settings, error, where) &&
-	       options_apply(options->option, options->options, arena, settings, error, NULL);
+	if (!options_apply(script->option, script->options, arena, settings, error, where) ||
+	    !options_apply(options->option, options->options, arena, settings, error, NULL))
+		return false;
+	if (strcmp(settings->code_format, "python")) {
+		*error = arena_printf(arena, "bad value of --code_format: %s", settings->code_format);
+		return false;
+	}
+	if (!is_code_sockopt(settings->code_sockopt)) {
+		*error = arena_printf(arena, "bad value of --code_sockopt: %s", settings->code_sockopt);
+		return false;
+	}
+	return true;
 }
