@@ -37,13 +37,17 @@ static void report(struct check *check, enum diagnostic_level level, const struc
 	va_end(arguments);
 }
 
-/* "did you mean NAME?", or `otherwise`. */
-static const char *meaning(char *buffer, size_t size, const char *nearest, const char *otherwise)
+/*
+ * A word that is none of those that may stand there. `nearest` is what it most likely means to be; without one, `expected` says
+ * what may stand there.
+ */
+static void report_unknown(struct check *check, const struct source_span *span, const char *what, const char *word,
+			   const char *nearest, const char *expected)
 {
-	if (!nearest)
-		return otherwise;
-	snprintf(buffer, size, "%s", nearest);
-	return buffer;
+	if (nearest && strcmp(nearest, word))
+		report(check, DIAGNOSTIC_ERROR, span, NULL, "unknown %s '%.60s'; did you mean %s?", what, word, nearest);
+	else
+		report(check, DIAGNOSTIC_ERROR, span, expected, "unknown %s '%.60s'", what, word);
 }
 
 /* Words. */
@@ -70,19 +74,13 @@ static bool noted(const struct check *check, const char *word)
 static void check_unknown(struct check *check, const char *word, const struct source_span *span)
 {
 	const char *nearest = symbol_nearest(word);
-	char buffer[80];
 
 	if (check->undefined_allowed && !nearest && looks_like_define(word)) {
 		if (!noted(check, word))
 			report(check, DIAGNOSTIC_NOTE, span, NULL, "'%.60s' is taken for a define", word);
 		return;
 	}
-	if (nearest)
-		report(check, DIAGNOSTIC_ERROR, span, meaning(buffer, sizeof(buffer), nearest, NULL),
-		       "unknown symbol '%.60s'; did you mean %s?", word, nearest);
-	else
-		report(check, DIAGNOSTIC_ERROR, span, "a number, a symbol, or a word that -D gives a value",
-		       "unknown symbol '%.60s'", word);
+	report_unknown(check, span, "symbol", word, nearest, "a number, a symbol, or a word that -D gives a value");
 }
 
 static void check_word(struct check *check, const char *word, const struct source_span *span)
@@ -140,7 +138,6 @@ static bool member_known(const char *name)
 static void check_member(struct check *check, const char *name, const struct source_span *span)
 {
 	const char *nearest;
-	char buffer[80];
 
 	if (member_known(name))
 		return;
@@ -149,9 +146,7 @@ static void check_member(struct check *check, const char *name, const struct sou
 		check_unknown(check, name, span);
 		return;
 	}
-	report(check, DIAGNOSTIC_ERROR, span, meaning(buffer, sizeof(buffer), nearest, "a member of the structure that belongs here"),
-	       "no structure has a member '%.60s'%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "",
-	       nearest ? "?" : "");
+	report_unknown(check, span, "member", name, nearest, "a member of the structure that belongs here");
 }
 
 /* Functions in expressions. */
@@ -186,17 +181,13 @@ static void check_address(struct check *check, const struct expr *operand, bool 
 static void check_function(struct check *check, const struct expr *expr)
 {
 	const struct expr *operand = expr->members ? expr->member[0].value : NULL;
-	const char *nearest;
 	unsigned i = 0;
-	char buffer[80];
 
 	while (i < FUNCTIONS && strcmp(functions[i].name, expr->word))
 		i++;
 	if (i == FUNCTIONS) {
-		nearest = word_nearest(expr->word, functions, FUNCTIONS, function_name);
-		report(check, DIAGNOSTIC_ERROR, &expr->span,
-		       meaning(buffer, sizeof(buffer), nearest, "htons, htonl, inet_addr, inet6_addr"), "unknown function '%.60s'",
-		       expr->word);
+		report_unknown(check, &expr->span, "function", expr->word,
+			       word_nearest(expr->word, functions, FUNCTIONS, function_name), "htons, htonl, inet_addr, inet6_addr");
 		return;
 	}
 	if (expr->members != 1) {
@@ -337,11 +328,10 @@ static void check_arguments(struct check *check, const struct call_spec *call, c
 	}
 }
 
-static void check_errno(struct check *check, const struct event *event, const struct call_spec *call)
+static void check_errno(struct check *check, const struct call_spec *call)
 {
 	const char *nearest;
 	int64_t value;
-	char buffer[80];
 
 	if (!call->errno_name)
 		return;
@@ -352,21 +342,18 @@ static void check_errno(struct check *check, const struct event *event, const st
 		check_unknown(check, call->errno_name, &call->errno_span);
 		return;
 	}
-	report(check, DIAGNOSTIC_ERROR, &call->errno_span, meaning(buffer, sizeof(buffer), nearest, "an error such as EINVAL"),
-	       "unknown error '%.60s'", call->errno_name);
+	report_unknown(check, &call->errno_span, "error", call->errno_name, nearest, "an error such as EINVAL");
 }
 
 static void check_call(struct check *check, const struct event *event)
 {
 	const struct call_spec *call = event->call;
 	struct call_shape shape;
-	const char *nearest;
-	char buffer[80];
+	char buffer[40];
 
 	if (!call_find(call->name, &shape)) {
-		nearest = word_nearest(call->name, pl_call_table, PL_OP_COUNT, call_name);
-		report(check, DIAGNOSTIC_ERROR, &call->name_span, meaning(buffer, sizeof(buffer), nearest, "a socket call"),
-		       "unknown call '%.60s'", call->name);
+		report_unknown(check, &call->name_span, "call", call->name,
+			       word_nearest(call->name, pl_call_table, PL_OP_COUNT, call_name), "a socket call");
 		return;
 	}
 	if (call->arguments < shape.least || call->arguments > shape.most) {
@@ -376,7 +363,7 @@ static void check_call(struct check *check, const struct event *event)
 	}
 	check_arguments(check, call, &shape);
 	check_expr(check, call->result);
-	check_errno(check, event, call);
+	check_errno(check, call);
 }
 
 /* Times. */
@@ -425,9 +412,8 @@ static void check_option(struct check *check, const struct script_option *option
 
 	if (!row) {
 		nearest = script_option_nearest(option->name);
-		if (nearest)
-			snprintf(buffer, sizeof(buffer), "--%s", nearest);
-		report(check, DIAGNOSTIC_ERROR, &option->span, nearest ? buffer : NULL, "unknown option --%.60s", option->name);
+		report(check, DIAGNOSTIC_ERROR, &option->span, NULL, "unknown option --%.60s%s%s%s", option->name,
+		       nearest ? "; did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "");
 		return;
 	}
 	if (script_option_fits(row, option->value, buffer, sizeof(buffer), &expected))

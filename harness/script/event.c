@@ -76,7 +76,7 @@ static void check_direction(struct parse *parse, const struct packet *packet, bo
 {
 	const struct layer *tcp = packet_layer(packet, LAYER_TCP), *ip = &packet->layer[0];
 
-	if (!inbound)
+	if (!inbound || parse->failed)
 		return;
 	if (tcp && !wire_given(tcp, WF_TCP_WIN))
 		parse_error(parse, place, "win and its value", "an inbound TCP packet needs a window");

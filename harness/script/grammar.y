@@ -105,7 +105,7 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %type <item> ip_item gre_item gre_word mpls_item
 %type <flags> flags
 %type <sequence> sequence
-%type <number> unsigned number
+%type <number> unsigned number quantity
 %type <tcp_options> tcp_options tcp_option_list
 %type <atoms> tcp_option
 %type <atom> atom
@@ -179,6 +179,11 @@ seconds:
 
 action:
 	direction prefixes headed	{ $$ = event_packet(parse, $1, $2, $3, &@$); }
+|	direction prefixes INTEGER ':' {
+		parse_error(parse, &@3, "flags such as S or P., or - for none", "the TCP flags are missing before the sequence numbers");
+		$$ = NULL;
+		YYABORT;
+	}
 |	call
 |	COMMAND				{ $$ = event_text(parse, EVENT_COMMAND, $1); }
 |	CODE				{ $$ = event_text(parse, EVENT_CODE, $1); }
@@ -230,7 +235,14 @@ result_part:
 
 errno:
 	%empty				{ $$ = (struct slice){ "", 0 }; }
-|	WORD
+|	WORD {
+		$$ = $1;
+		if (!slice_could_be_define($1)) {
+			parse_error(parse, &@1, "an error such as EINVAL, or the time of the next event", "unexpected '%.*s'",
+				    (int)$1.length, $1.at);
+			YYABORT;
+		}
+	}
 ;
 
 note:
@@ -327,9 +339,9 @@ prefixes:
 	%empty				{ $$ = (struct prefixes){ 0 }; }
 |	prefixes WORD ':'		{ $$ = prefix_link(parse, $1, $2, &@2); }
 |	prefixes IPV4 ip_head IPV4_ADDRESS '>' IPV4_ADDRESS ':'
-					{ $$ = prefix_ip(parse, $1, LAYER_IPV4, $3, $4, $6, &@$); }
+					{ $$ = prefix_ip(parse, $1, LAYER_IPV4, $3, $4, $6, &@4, &@6); }
 |	prefixes IPV6 ip_head IPV6_ADDRESS '>' IPV6_ADDRESS ':'
-					{ $$ = prefix_ip(parse, $1, LAYER_IPV6, $3, $4, $6, &@$); }
+					{ $$ = prefix_ip(parse, $1, LAYER_IPV6, $3, $4, $6, &@4, &@6); }
 |	prefixes GRE ':'		{ $$ = prefix_gre(parse, $1, (struct items){ 0 }, &@2); }
 |	prefixes GRE comma gre_items ':'
 					{ $$ = prefix_gre(parse, $1, $4, &@4); }
@@ -429,8 +441,7 @@ flags:
 ;
 
 sequence:
-	unsigned ':' unsigned '(' number ')'
-					{ $$ = (struct sequence){ $1, $3, $5, @$ }; }
+	unsigned ':' unsigned quantity	{ $$ = (struct sequence){ $1, $3, $4, @$ }; }
 ;
 
 fields:
@@ -469,19 +480,16 @@ payload:
 ;
 
 udp:
-	UDP '(' number ')' fields payload
-					{ $$ = body_udp(parse, LAYER_UDP, $5, $3, $6, &@$); }
-|	UDP unsigned '>' unsigned '(' number ')' fields payload
-					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDP, $8, $6, $9, &@$), $2, $4); }
-|	UDPLITE '(' number ')' fields payload
-					{ $$ = body_udp(parse, LAYER_UDPLITE, $5, $3, $6, &@$); }
-|	UDPLITE unsigned '>' unsigned '(' number ')' fields payload
-					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDPLITE, $8, $6, $9, &@$), $2, $4); }
+	UDP quantity fields payload	{ $$ = body_udp(parse, LAYER_UDP, $3, $2, $4, &@$); }
+|	UDP unsigned '>' unsigned quantity fields payload
+					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDP, $6, $5, $7, &@$), $2, $4); }
+|	UDPLITE quantity fields payload	{ $$ = body_udp(parse, LAYER_UDPLITE, $3, $2, $4, &@$); }
+|	UDPLITE unsigned '>' unsigned quantity fields payload
+					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDPLITE, $6, $5, $7, &@$), $2, $4); }
 ;
 
 raw:
-	RAW fields '(' number ')' payload
-					{ $$ = body_raw(parse, $2, $4, $6, &@$); }
+	RAW fields quantity payload	{ $$ = body_raw(parse, $2, $3, $4, &@$); }
 ;
 
 igmp:
@@ -515,7 +523,11 @@ unsigned:
 number:
 	unsigned
 |	'-' unsigned			{ $$ = $2; $$.value = -$2.value; $$.place = @$; }
-|	'(' expr ')'			{ $$ = expr_number(parse, $2, &@$); }
+|	quantity
+;
+
+quantity:
+	'(' expr ')'			{ $$ = expr_number(parse, $2, &@2); }
 ;
 
 %%
@@ -526,26 +538,17 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 	parse_error(parse, place, NULL, "%s", message);
 }
 
-/* What could have stood where the parser stopped, most useful first; long lists say nothing, so they are left out. */
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct parse *parse)
 {
-	enum { MOST = 9 };
-	yysymbol_kind_t could[MOST];
-	char expected[256];
-	size_t used = 0;
-	int count = yypcontext_expected_tokens(context, could, MOST);
-	struct place *place = yypcontext_location(context);
+	yysymbol_kind_t could[YYNTOKENS];
+	const char *names[YYNTOKENS];
+	int count = yypcontext_expected_tokens(context, could, YYNTOKENS);
 
 	(void)scanner;
-	for (int i = 0; i < count; i++) {
-		const char *name = yysymbol_name(could[i]);
-		int wrote = snprintf(expected + used, sizeof(expected) - used, "%s%s", !i ? "" : i + 1 == count ? " or " : ", ", name);
-
-		if (wrote < 0 || (size_t)wrote >= sizeof(expected) - used)
-			break;
-		used += (size_t)wrote;
-	}
-	parse_syntax_error(parse, place, yypcontext_token(context) == YYSYMBOL_YYEOF, count > 0 ? expected : NULL);
+	for (int i = 0; i < count; i++)
+		names[i] = yysymbol_name(could[i]);
+	parse_syntax_error(parse, yypcontext_location(context), yypcontext_token(context) == YYSYMBOL_YYEOF,
+			   expected_list(parse, names, count > 0 ? (unsigned)count : 0));
 	return 0;
 }
 

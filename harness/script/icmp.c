@@ -25,13 +25,30 @@ static bool code_find(struct parse *parse, enum layer_kind kind, unsigned type, 
 	return wire_icmp_code(kind == LAYER_ICMPV6, type, name, code);
 }
 
-/* A type that nothing explains is a define to come when it looks like one. */
-static bool could_be_define(struct slice text)
+static const char *add_name(struct parse *parse, const char *names, const char *name)
 {
-	for (size_t i = 0; i < text.length; i++)
-		if (text.at[i] >= 'a' && text.at[i] <= 'z')
-			return false;
-	return true;
+	if (!name)
+		return names;
+	return arena_printf(parse->arena, "%s%s%s", names, *names ? ", " : "", name);
+}
+
+/* The names of the types, or of the codes of one type, for a message. */
+static const char *type_names(struct parse *parse)
+{
+	const char *names = "";
+
+	for (unsigned i = 0; i < 256; i++)
+		names = add_name(parse, names, wire_icmp_type_name(parse->ipv6, i));
+	return add_name(parse, names, "or type_N");
+}
+
+static const char *code_names(struct parse *parse, enum layer_kind kind, unsigned type)
+{
+	const char *names = "";
+
+	for (unsigned i = 0; i < 256; i++)
+		names = add_name(parse, names, wire_icmp_code_name(kind == LAYER_ICMPV6, type, i));
+	return *names ? add_name(parse, names, "or code_N") : "code_N";
 }
 
 static struct body *type_set(struct parse *parse, struct icmp_text text, const struct place *place)
@@ -44,20 +61,20 @@ static struct body *type_set(struct parse *parse, struct icmp_text text, const s
 
 	if (kind != LAYER_NONE) {
 		wire_set(layer, first, type);
-	} else if (could_be_define(text.type)) {
+	} else if (slice_could_be_define(text.type)) {
 		wire_set_any(layer, first);
 		parse_undefined(parse, text.type, &text.type_place);
 	} else {
-		parse_error(parse, &text.type_place, "echo_request, unreachable, time_exceeded, type_N, ...",
-			    "unknown ICMP type '%.*s'", (int)text.type.length, text.type.at);
+		parse_error(parse, &text.type_place, type_names(parse), "unknown ICMP type '%.*s'",
+			    (int)text.type.length, text.type.at);
 	}
 	if (!text.has_code || code_find(parse, layer->kind, type, text.code, &code)) {
 		wire_set(layer, first + 1, code);
-	} else if (could_be_define(text.code)) {
+	} else if (slice_could_be_define(text.code)) {
 		wire_set_any(layer, first + 1);
 		parse_undefined(parse, text.code, &text.code_place);
 	} else {
-		parse_error(parse, &text.code_place, "port_unreachable, frag_needed, code_N, ...",
+		parse_error(parse, &text.code_place, code_names(parse, layer->kind, type),
 			    "'%.*s' is not a code of ICMP type '%.*s'", (int)text.code.length, text.code.at, (int)text.type.length,
 			    text.type.at);
 	}

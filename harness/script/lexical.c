@@ -16,6 +16,13 @@ int parse_unclosed(struct parse *parse, struct place *place, const char *what, c
 
 int parse_character(struct parse *parse, struct place *place, unsigned char character)
 {
+	if (character && strchr("([{", character)) {
+		if (parse->depth < BRACKETS_KEPT)
+			parse->open[parse->depth] = *place;
+		parse->depth++;
+	} else if (character && strchr(")]}", character) && parse->depth) {
+		parse->depth--;
+	}
 	if (character && strchr("+-*/~<>()[]{},.:;=|&", character))
 		return character;
 	if (character > ' ' && character < 0x7f)

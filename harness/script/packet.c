@@ -103,6 +103,14 @@ static enum wire_field field_named(enum layer_kind kind, struct slice name)
 	return WF_COUNT;
 }
 
+/* Fields that have a place of their own in a packet, before its fields by name. */
+static bool has_place(unsigned field)
+{
+	return (field >= WF_TCP_SPORT && field <= WF_TCP_END) || field == WF_UDP_SPORT || field == WF_UDP_DPORT ||
+	       field == WF_UDPLITE_SPORT || field == WF_UDPLITE_DPORT || field == WF_ICMP_TYPE || field == WF_ICMP_CODE ||
+	       field == WF_ICMPV6_TYPE || field == WF_ICMPV6_CODE || field == WF_IPV4_ECN || field == WF_IPV6_ECN;
+}
+
 /* The names of a layer's fields, for a message. */
 static const char *field_names(struct parse *parse, enum layer_kind kind)
 {
@@ -110,7 +118,7 @@ static const char *field_names(struct parse *parse, enum layer_kind kind)
 	size_t used = 0;
 
 	for (unsigned i = 0; i < WF_COUNT; i++)
-		if (wire_field_table[i].layer == kind && used < sizeof(names))
+		if (wire_field_table[i].layer == kind && !has_place(i) && used < sizeof(names))
 			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
 						 wire_field_table[i].name);
 	return arena_strdup(parse->arena, names);

@@ -64,6 +64,15 @@ bool slice_is(struct slice text, const char *word)
 	return !strncmp(text.at, word, text.length) && !word[text.length];
 }
 
+/* Words without small letters may be defines that are still to come. */
+bool slice_could_be_define(struct slice word)
+{
+	for (size_t i = 0; i < word.length; i++)
+		if (word.at[i] >= 'a' && word.at[i] <= 'z')
+			return false;
+	return true;
+}
+
 void parse_error(struct parse *parse, const struct place *place, const char *expected, const char *format, ...)
 {
 	struct source_span span = parse_span(place);
@@ -84,6 +93,15 @@ void parse_syntax_error(struct parse *parse, const struct place *place, bool at_
 	const char *text = parse->script->text + place->begin;
 	int length = (int)(place->end - place->begin);
 	const char *newline = memchr(text, '\n', (size_t)length);
+	bool closing = length == 1 && strchr(")]}", *text);
+	unsigned depth = parse->depth + closing;	/* the wrong bracket has closed nothing */
+
+	if (depth && depth <= BRACKETS_KEPT && (!closing || expected)) {
+		const struct place *open = &parse->open[depth - 1];
+
+		expected = arena_printf(parse->arena, "%s%sthe '%c' at %d:%d is still open", expected ? expected : "",
+					expected ? "; " : "", parse->script->text[open->begin], open->line, open->column);
+	}
 
 	if (parse->string_place.line && parse->string_place.end_line == place->line) {
 		struct place opening = parse->string_place;

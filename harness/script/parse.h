@@ -117,6 +117,8 @@ struct timing {
 	struct place place;
 };
 
+#define BRACKETS_KEPT 16	/* deeper ones are not named in messages */
+
 struct parse {
 	struct arena *arena;
 	struct script *script;
@@ -132,6 +134,8 @@ struct parse {
 	bool failed;
 	bool ipv6;
 	struct slice option;		/* name of the option whose value comes next */
+	struct place open[BRACKETS_KEPT];	/* brackets not closed yet, outermost first */
+	unsigned depth;
 	struct place string_place;	/* the last string that ran over a line end; line 0: none */
 	struct event **tail;
 	struct script_option_node {
@@ -147,12 +151,16 @@ struct parse {
 /* grammar.y; 0: the text follows the grammar */
 int script_grammar(void *scanner, struct parse *parse);
 
+/* expected.c */
+const char *expected_list(struct parse *parse, const char **names, unsigned count);
+
 /* parse.c */
 void parse_advance(struct parse *parse, struct place *place, const char *text, unsigned length);
 void parse_unread(struct parse *parse, const struct place *place);
 struct source_span parse_span(const struct place *place);
 char *parse_string(struct parse *parse, struct slice text);	/* NUL-terminated copy in the arena */
 bool slice_is(struct slice text, const char *word);
+bool slice_could_be_define(struct slice word);
 void parse_error(struct parse *parse, const struct place *place, const char *expected, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void parse_syntax_error(struct parse *parse, const struct place *place, bool at_end, const char *expected);
@@ -238,7 +246,8 @@ struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items 
 /* prefix.c */
 struct prefixes prefix_link(struct parse *parse, struct prefixes prefixes, struct slice name, const struct place *place);
 struct prefixes prefix_ip(struct parse *parse, struct prefixes prefixes, enum layer_kind kind, struct items items,
-			  struct slice source, struct slice destination, const struct place *place);
+			  struct slice source, struct slice destination, const struct place *source_place,
+			  const struct place *destination_place);
 struct prefixes prefix_gre(struct parse *parse, struct prefixes prefixes, struct items items, const struct place *place);
 struct prefixes prefix_mpls(struct parse *parse, struct prefixes prefixes, struct items items, const struct place *place);
 

@@ -31,7 +31,8 @@ struct prefixes prefix_link(struct parse *parse, struct prefixes prefixes, struc
 }
 
 struct prefixes prefix_ip(struct parse *parse, struct prefixes prefixes, enum layer_kind kind, struct items items,
-			  struct slice source, struct slice destination, const struct place *place)
+			  struct slice source, struct slice destination, const struct place *source_place,
+			  const struct place *destination_place)
 {
 	struct layer *layer = push(parse, &prefixes, kind);
 	int family = kind == LAYER_IPV4 ? AF_INET : AF_INET6;
@@ -40,9 +41,9 @@ struct prefixes prefix_ip(struct parse *parse, struct prefixes prefixes, enum la
 
 	ip_fields(parse, layer, items);
 	if (inet_pton(family, parse_string(parse, source), &from) != 1)
-		parse_error(parse, place, NULL, "bad source address '%.*s'", (int)source.length, source.at);
+		parse_error(parse, source_place, NULL, "bad source address '%.*s'", (int)source.length, source.at);
 	if (inet_pton(family, parse_string(parse, destination), &to) != 1)
-		parse_error(parse, place, NULL, "bad destination address '%.*s'", (int)destination.length, destination.at);
+		parse_error(parse, destination_place, NULL, "bad destination address '%.*s'", (int)destination.length, destination.at);
 	if (kind == LAYER_IPV6) {
 		layer->source6 = from;
 		layer->destination6 = to;
