@@ -2,19 +2,35 @@
 #include "proc.h"
 
 #include <plumbline/inspect.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 static const struct proc_row {
 	const char *name;
 	proc_writer *write;
 } proc_rows[] = {
-	{ "netstat", proc_netstat },
-	{ "snmp", proc_snmp },
+#define PROC_ROW(name) { #name, proc_##name },
+	PROC_FILES(PROC_ROW)
+#undef PROC_ROW
 };
 
 #define PROC_ROWS (sizeof(proc_rows) / sizeof(proc_rows[0]))
 
-const char *const pl_inspect_names[PROC_ROWS + 1] = { "netstat", "snmp", NULL };
+const char *const pl_inspect_names[PROC_ROWS + 1] = {
+#define PROC_NAME(name) #name,
+	PROC_FILES(PROC_NAME)
+#undef PROC_NAME
+};
+
+void proc_line(FILE *to, int width, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int length = vfprintf(to, format, arguments);
+	va_end(arguments);
+	fprintf(to, "%*s\n", length < width ? width - length : 0, "");
+}
 
 ssize_t pl_inspect_file(struct pl_stack *stack, const char *name, char **text)
 {

@@ -1,4 +1,4 @@
-/* The /proc/net files, each in the kernel's own format: one writer a file, one row in proc.c. */
+/* The /proc/net files, each in the kernel's own format: one writer a file, one row here. */
 #ifndef REFSTACK_PROC_H
 #define REFSTACK_PROC_H
 
@@ -9,6 +9,27 @@
 /* Write the file's text of this moment. */
 typedef void proc_writer(struct pl_stack *stack, FILE *to);
 
-proc_writer proc_snmp, proc_netstat;
+#define PROC_FILES(X)                                                                                                          \
+	X(arp)                                                                                                                 \
+	X(dev)                                                                                                                 \
+	X(icmp)                                                                                                                \
+	X(igmp)                                                                                                                \
+	X(mcfilter)                                                                                                            \
+	X(netstat)                                                                                                             \
+	X(packet)                                                                                                              \
+	X(raw)                                                                                                                 \
+	X(route)                                                                                                               \
+	X(snmp)                                                                                                                \
+	X(sockstat)                                                                                                            \
+	X(tcp)                                                                                                                 \
+	X(udp)                                                                                                                 \
+	X(udplite)
+
+#define PROC_DECLARE(name) proc_writer proc_##name;
+PROC_FILES(PROC_DECLARE)
+#undef PROC_DECLARE
+
+/* One line, padded with spaces to `width` characters, as the kernel pads lines whose length it wants fixed. */
+void proc_line(FILE *to, int width, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

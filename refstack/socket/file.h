@@ -57,6 +57,7 @@ struct descriptor_table {
 	struct sock *sockets;		/* every socket */
 	struct pl_waiting *waiting;	/* every call that waits */
 	uint64_t last_cookie;		/* SO_COOKIE */
+	uint32_t last_inode;
 	bool freeing;			/* the stack is being freed: files are destroyed, not released */
 };
 

@@ -29,6 +29,7 @@ struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int typ
 	sk->incoming_cpu = -1;
 	sk->transmit_rehash = (int8_t)stack->sysctl.txrehash;
 	sk->uid = stack->uid;
+	sk->inode = ++table->last_inode;
 	sk->unicast_ttl = -1;
 	sk->multicast_ttl = 1;
 	sk->pmtudisc = stack->sysctl.ip_no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;

@@ -150,6 +150,7 @@ struct sock {
 	int64_t stamp;			/* sk_stamp: wall clock of the last packet, or -1 */
 	uint32_t uid;
 	uint64_t cookie;		/* SO_COOKIE; 0: none given yet */
+	uint32_t inode;			/* a number of its own, for the /proc/net files */
 	int peek_offset;		/* SO_PEEK_OFF; -1: off */
 	int busy_poll, busy_poll_budget, incoming_cpu, txtime_clock;
 	uint32_t txtime_flags;
