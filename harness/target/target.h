@@ -69,7 +69,7 @@ struct target_ops {
 	pl_time (*now)(struct target *target);
 	/*
 	 * The instant that the script is to count as its 0; called once, after the init commands. A target in real time waits here
-	 * for a well-chosen moment: 250 us after a jiffy began, so that events at whole milliseconds do not straddle jiffies.
+	 * for a well-chosen moment inside a jiffy, so that events at whole milliseconds do not straddle jiffies.
 	 */
 	pl_time (*start)(struct target *target);
 	/* What CLOCK_REALTIME reads when `now` reads 0, in nanoseconds since 1970. */
