@@ -151,6 +151,29 @@ void pktbuf_free(struct pl_stack *stack, struct pktbuf *packet)
 	free(packet);
 }
 
+bool pktbuf_reserve(struct pl_stack *stack, struct pktbuf *packet, size_t length)
+{
+	size_t size = (size_t)(packet->end - packet->head), used = (size_t)(packet->tail - packet->head), room = used + length;
+	ptrdiff_t data = packet->data - packet->head;
+	ptrdiff_t network = packet->network ? packet->network - packet->head : -1;
+	ptrdiff_t transport = packet->transport ? packet->transport - packet->head : -1;
+
+	if (room <= size)
+		return true;
+	room += room / 2;	/* whoever appends once will append again */
+	uint8_t *head = realloc(packet->head, room);
+	if (!head)
+		return false;
+	packet->head = head;
+	packet->data = head + data;
+	packet->tail = head + used;
+	packet->end = head + room;
+	packet->network = network >= 0 ? head + network : NULL;
+	packet->transport = transport >= 0 ? head + transport : NULL;
+	stack->usage.packet_bytes += room - size;
+	return true;
+}
+
 void *pktbuf_push(struct pktbuf *packet, size_t length)
 {
 	assert((size_t)(packet->data - packet->head) >= length);

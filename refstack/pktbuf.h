@@ -83,6 +83,8 @@ void pktbuf_free(struct pl_stack *stack, struct pktbuf *packet);	/* NULL too; gi
 
 void pktbuf_orphan(struct pktbuf *packet);	/* give back the owner's charge now */
 
+/* Make room for `length` bytes behind the data; the block may move, so no pointers into it may be kept. false: no memory. */
+bool pktbuf_reserve(struct pl_stack *stack, struct pktbuf *packet, size_t length);
 void *pktbuf_push(struct pktbuf *packet, size_t length);	/* extend at the front; asserts the room */
 void *pktbuf_put(struct pktbuf *packet, size_t length);		/* extend at the back; asserts the room */
 /* The checked accessor: `length` bytes at `offset` from data, or NULL when the packet is shorter. */

@@ -316,7 +316,7 @@ struct tcp_sock {
 	uint8_t retransmits, backoff, probes_out;
 	uint32_t probes_tstamp;			/* jiffies of the first unanswered probe */
 	uint32_t user_timeout;			/* milliseconds */
-	uint16_t total_rto, total_rto_recoveries;
+	uint16_t total_rto, total_rto_recoveries, timeout_rehash;
 	uint32_t rto_stamp, total_rto_time;	/* milliseconds */
 
 	/* delivery rate */
@@ -427,6 +427,8 @@ int tcp_connect_send(struct tcp_sock *tp);		/* SYN, Fast Open data through tcp_f
 void tcp_push_pending(struct tcp_sock *tp);		/* __tcp_push_pending_frames with the current MSS */
 void tcp_push(struct tcp_sock *tp, int flags, uint32_t mss_now, int nonagle, uint32_t size_goal);	/* flags: MSG_* */
 void tcp_push_one(struct tcp_sock *tp, uint32_t mss_now);
+void tcp_mark_push(struct tcp_sock *tp, struct pktbuf *packet);
+bool tcp_forced_push(const struct tcp_sock *tp);
 void tcp_data_send_check(struct tcp_sock *tp);		/* after input: send what may go, tcp_check_space */
 void tcp_send_ack(struct tcp_sock *tp);
 void tcp_send_ack_of(struct tcp_sock *tp, uint32_t rcv_nxt);	/* __tcp_send_ack */
@@ -442,18 +444,44 @@ uint32_t tcp_mtu_to_mss(struct tcp_sock *tp, uint32_t pmtu);
 void tcp_mtup_init(struct tcp_sock *tp);
 void tcp_mtu_reduced(struct tcp_sock *tp, uint32_t mtu);	/* ICMP fragmentation needed, after its checks (error.c) */
 void tcp_simple_retransmit(struct tcp_sock *tp);
+void tcp_resend_syn_data(struct tcp_sock *tp);	/* Fast Open: the data of the SYN was not acknowledged */
 int tcp_retransmit(struct tcp_sock *tp, struct pktbuf *packet, uint32_t segments);	/* tcp_retransmit_skb */
 /* Send a segment: the queued buffer stays (a copy leaves), a loose one is consumed. 0 or -errno. Adds header and IP header. */
 int tcp_transmit(struct tcp_sock *tp, struct pktbuf *packet, bool queued);
 void tcp_init_transfer(struct tcp_sock *tp);		/* metrics, congestion control, tcp_init_buffer_space: now ESTABLISHED */
 void tcp_write_queue_purge(struct tcp_sock *tp);
 void tcp_retransmit_timer(struct tcp_sock *tp);
+void tcp_revert_backoff(struct tcp_sock *tp, uint32_t seq);	/* RFC 6069: an ICMP unreachable about the segment at seq (error.c) */
 uint32_t tcp_reset_xmit_timer_jiffies(struct tcp_sock *tp);
 /* A buffer for the write queue with room for `size` bytes; charged by tcp_wmem_add when queued. NULL: no memory. */
 struct pktbuf *tcp_stream_alloc(struct tcp_sock *tp, size_t size);
 void tcp_wmem_add(struct tcp_sock *tp, int32_t truesize);	/* sk_wmem_queued and sk_forward_alloc */
+/*
+ * sendqueue.c: put a buffer at the end of the write queue and charge it (tcp_skb_entail). Whoever appends bytes to a queued
+ * buffer adds them to its truesize and to tcp_wmem_add, and moves end_seq and write_seq; the buffer's block may have to grow
+ * first (pktbuf_reserve).
+ */
+void tcp_queue_entail(struct tcp_sock *tp, struct pktbuf *packet);
+void tcp_send_buffer_free(struct tcp_sock *tp, struct pktbuf_queue *queue, struct pktbuf *packet);	/* queue may be NULL */
+/* rate.c: sendmsg calls it before it queues anything: is it the application that holds the connection back? */
+void tcp_rate_check_app_limited(struct tcp_sock *tp);
+/* stamp.c: sendmsg is done and `packet` holds its last byte: SOF_TIMESTAMPING_* asked of it (tcp_tx_timestamp) */
+void tcp_stamp_request(struct tcp_sock *tp, struct pktbuf *packet, uint32_t timestamping);
+/*
+ * zerocopy.c: MSG_ZEROCOPY. _start at the beginning of sendmsg, with the last buffer of the write queue or NULL, gives a
+ * notification to be (or that continues the buffer's); _attach for each buffer that takes bytes of this call: false when the
+ * buffer belongs to another notification, or to none, and a new buffer is needed; _finish at the end (failed: nothing was
+ * queued and no notification is due).
+ */
+struct tcp_zerocopy *tcp_zerocopy_start(struct tcp_sock *tp, struct pktbuf *last, size_t size);
+bool tcp_zerocopy_attach(struct tcp_zerocopy *zerocopy, struct pktbuf *packet);
+void tcp_zerocopy_finish(struct tcp_sock *tp, struct tcp_zerocopy *zerocopy, bool failed);
+void tcp_zerocopy_release(struct tcp_sock *tp, struct tcp_zerocopy *zerocopy);
+/* recovery.c: a SYN answered by a SYN-ACK that echoes its first timestamp was resent needlessly; before tcp_ack */
+void tcp_try_undo_spurious_syn(struct tcp_sock *tp);
 /* info.c */
-void tcp_get_info(struct tcp_sock *tp, struct tcp_info *info);
+struct tcp_info_linux;					/* info.h */
+void tcp_get_info(struct tcp_sock *tp, struct tcp_info_linux *info);
 /* cong.c: TCP_CONGESTION; 0 or -ENOENT, -EPERM, -EBUSY */
 int tcp_set_congestion_control(struct tcp_sock *tp, const char *name, bool privileged);
 /* ecn.c: the handshake's flags and options, and what arriving data says */
