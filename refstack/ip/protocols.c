@@ -1,5 +1,5 @@
 /* The transport protocols: each adds its row when it exists. */
-#include "ip.h"
+#include "../raw/raw.h"
 
 extern const struct ip_protocol icmp_protocol, udp_protocol, udplite_protocol;
 
@@ -10,14 +10,14 @@ const struct ip_protocol *const ip_protocol_rows[] = {
 	NULL,
 };
 
-/* Raw sockets see every packet for this host first; raw/ sets it. */
-bool (*const ip_raw_receive)(struct pl_stack *, struct pktbuf *) = NULL;
-void (*const ip_raw_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t) = NULL;
+/* Raw sockets see every packet for this host first. */
+bool (*const ip_raw_receive)(struct pl_stack *, struct pktbuf *) = raw_receive;
+void (*const ip_raw_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t) = raw_error;
 /* Sockets that asked for router alerts. */
-bool (*const ip_router_alert)(struct pl_stack *, struct pktbuf *) = NULL;
+bool (*const ip_router_alert)(struct pl_stack *, struct pktbuf *) = raw_router_alert;
 /* Ping sockets: echo replies, and errors about echo requests. */
-bool (*const icmp_ping_receive)(struct pl_stack *, struct pktbuf *) = NULL;
-void (*const icmp_ping_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t) = NULL;
+bool (*const icmp_ping_receive)(struct pl_stack *, struct pktbuf *) = ping_receive;
+void (*const icmp_ping_error)(struct pl_stack *, struct pktbuf *, const struct iphdr *, size_t, uint32_t) = ping_error;
 
 const struct ip_protocol *ip_protocol_find(const struct pl_stack *stack, uint8_t number)
 {

@@ -5,6 +5,8 @@
 #include "../ip/ip.h"
 #include "file.h"
 
+#define MSG_PROBE_ONLY 0x10		/* MSG_PROBE: confirm the neighbour, send nothing */
+
 /* A received datagram's control area. */
 struct datagram_control {
 	int64_t stamp;			/* CLOCK_REALTIME when it came, 0: stamped when read */

@@ -121,7 +121,7 @@ static int64_t set_router_alert(struct sock *sk, int value, socklen_t length)
 	if (sk->type != SOCK_RAW || sk->protocol == IPPROTO_RAW)
 		return -EINVAL;
 	if (sock_flag(sk, SF_RTALERT) == (value != 0))
-		return value ? -EADDRINUSE : -ENOENT;
+		return value ? -EADDRINUSE : -ENOBUFS;
 	sock_flag_set(sk, SF_RTALERT, value);
 	return 0;
 }
@@ -171,9 +171,10 @@ static int64_t get_local_port_range(struct sock *sk, int *value)
 	return *value = (int)(sk->port_range_high << 16 | sk->port_range_low), 0;
 }
 
+/* What the kernel gives is the port, which is the protocol only of a raw socket. */
 static int64_t get_protocol(struct sock *sk, int *value)
 {
-	return *value = sk->protocol, 0;
+	return *value = sk->port, 0;
 }
 
 #define FLAG(bit) .is_flag = true, .flag = (bit)
@@ -230,6 +231,20 @@ static int64_t ip_check(const struct sock *sk, const struct ip_row *row, int val
 	return 0;
 }
 
+/* IPsec policies of a socket: there is no IPsec here, so that only taking them away succeeds. */
+static int64_t set_security_policy(const struct sock *sk, int name, const void *value, socklen_t length)
+{
+	if (!capable(sk->stack, CAP_NET_ADMIN))
+		return -EPERM;
+	if (!value && !length)
+		return 0;
+	if (!length || length > 4096)
+		return -EMSGSIZE;
+	if (!value)
+		return -EFAULT;
+	return name == IP_XFRM_POLICY ? -EINVAL : -EOPNOTSUPP;
+}
+
 int64_t ip_setsockopt(struct sock *sk, int name, const void *value, socklen_t length)
 {
 	const struct ip_row *row = ip_row(name);
@@ -239,7 +254,7 @@ int64_t ip_setsockopt(struct sock *sk, int name, const void *value, socklen_t le
 	if (name == IP_OPTIONS)
 		return ip_set_header_options(sk, value, length);
 	if (name == IP_IPSEC_POLICY || name == IP_XFRM_POLICY)
-		return capable(sk->stack, CAP_NET_ADMIN) ? -EOPNOTSUPP : -EPERM;
+		return set_security_policy(sk, name, value, length);
 	if (!row || (!row->set && !row->is_flag))
 		return multicast_setsockopt(sk, name, value, length);
 	if (length && !value)

@@ -170,7 +170,7 @@ static int64_t set_group_filter(struct sock *sk, const void *value, socklen_t le
 	if (GROUP_FILTER_SIZE(filter->gf_numsrc) > length)
 		return -EINVAL;
 	if (!ipv4(&filter->gf_group))
-		return -EINVAL;
+		return -EADDRNOTAVAIL;
 	source = calloc(filter->gf_numsrc + 1, sizeof(*source));
 	if (!source)
 		return -ENOBUFS;
@@ -258,7 +258,7 @@ static int64_t get_group_filter(struct sock *sk, void *value, socklen_t *length)
 	if (!value)
 		return -EFAULT;
 	if (!ipv4(&filter->gf_group))
-		return -EADDRNOTAVAIL;
+		return -EINVAL;
 	request.imr_multiaddr = ipv4(&filter->gf_group)->sin_addr;
 	request.imr_ifindex = (int)filter->gf_interface;
 	member = multicast_filter(sk, &request, &error);

@@ -12,6 +12,8 @@
 static const struct proto *const protocols[] = {
 	&udp_proto,
 	&udplite_proto,
+	&ping_proto,
+	&raw_proto,
 };
 
 /*

@@ -188,7 +188,7 @@ static int64_t timestamping_set(struct sock *sk, uint32_t flags, bool newer)
 	if (flags & SOF_TIMESTAMPING_OPT_STATS && !(flags & SOF_TIMESTAMPING_OPT_TSONLY))
 		return -EINVAL;
 	if (flags & SOF_TIMESTAMPING_BIND_PHC)
-		return sk->bound_link ? -EOPNOTSUPP : -EINVAL;
+		return -EOPNOTSUPP;
 	sk->timestamping = flags;
 	sock_flag_set(sk, SF_TIMESTAMP_NEW, newer);
 	sock_flag_set(sk, SF_TIMESTAMPING_RX_SOFTWARE, flags & SOF_TIMESTAMPING_RX_SOFTWARE);
@@ -378,6 +378,8 @@ static int64_t set_txtime(struct sock *sk, int value, const struct option_value 
 		return -EINVAL;
 	if (txtime.clockid != CLOCK_MONOTONIC && !may_net_admin(sk))
 		return -EPERM;
+	if (txtime.clockid != CLOCK_MONOTONIC && txtime.clockid != CLOCK_REALTIME && txtime.clockid != CLOCK_TAI)
+		return -EINVAL;
 	sock_flag_set(sk, SF_TXTIME, true);
 	sk->txtime_clock = txtime.clockid;
 	sk->txtime_flags = txtime.flags;
@@ -414,6 +416,12 @@ static int64_t set_connection_advice(struct sock *sk, int value, const struct op
 	if (value == 1)
 		sock_route_forget(sk);
 	return 0;
+}
+
+/* No link here gives its packets in a device's memory. */
+static int64_t set_device_memory(struct sock *sk, int value, const struct option_value *option)
+{
+	return -EBADF;
 }
 
 static int64_t refuse(struct sock *sk, int value, const struct option_value *option)
@@ -676,11 +684,6 @@ static int64_t get_buffer_lock(struct sock *sk, struct option_out *out)
 	return out->number = sk->send_buffer_locked | sk->receive_buffer_locked << 1, 0;
 }
 
-static int64_t get_busy_poll_budget(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->busy_poll_budget, 0;
-}
-
 static int64_t get_txrehash(struct sock *sk, struct option_out *out)
 {
 	return out->number = sk->transmit_rehash, sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM ? 0 : -EOPNOTSUPP;
@@ -752,13 +755,17 @@ static const struct option_row sol_socket[] = {
 	[SO_RCVTIMEO_NEW] = { .set = set_receive_timeout, .get = get_receive_timeout },
 	[SO_SNDTIMEO_NEW] = { .set = set_send_timeout, .get = get_send_timeout },
 	[SO_PREFER_BUSY_POLL] = { FLAG(SF_PREFER_BUSY_POLL), .set = set_prefer_busy_poll },
-	[SO_BUSY_POLL_BUDGET] = { .set = set_busy_poll_budget, .get = get_busy_poll_budget },
+	[SO_BUSY_POLL_BUDGET] = { .set = set_busy_poll_budget },
 	[SO_NETNS_COOKIE] = { .get = get_namespace_cookie },
 	[SO_BUF_LOCK] = { .set = set_buffer_lock, .get = get_buffer_lock },
 	[SO_RESERVE_MEM] = { .set = set_reserve_memory, .get = get_zero },
 	[SO_TXREHASH] = { .set = set_txrehash, .get = get_txrehash },
 	[SO_RCVMARK] = { FLAG(SF_RCVMARK) },
+	[SO_PASSPIDFD] = { .set = refuse, .get = get_unsupported },
+	[SO_PEERPIDFD] = { .get = get_peer_groups },
+	[SO_DEVMEM_DONTNEED] = { .set = set_device_memory },
 	[SO_RCVPRIORITY] = { FLAG(SF_RCVPRIORITY) },
+	[SO_PASSRIGHTS] = { .set = refuse, .get = get_unsupported },
 };
 
 static const struct option_row *sol_socket_row(int name)

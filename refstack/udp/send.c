@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#define MSG_PROBE_ONLY 0x10	/* MSG_PROBE: confirm the neighbour, send nothing */
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
