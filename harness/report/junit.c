@@ -90,8 +90,13 @@ static void put_outcome(FILE *out, const char *element, const struct outcome *ou
 /* "a/b/c.pkt": the case "c.pkt" of the class "a.b". */
 static void put_case_name(FILE *out, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char *folder = strndup(path, slash ? (size_t)(slash - path) : 0);
+	const char *slash;
+	char *folder;
+
+	while (!strncmp(path, "./", 2))
+		path += 2;
+	slash = strrchr(path, '/');
+	folder = strndup(path, slash ? (size_t)(slash - path) : 0);
 
 	if (!folder)
 		abort();

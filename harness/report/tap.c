@@ -11,6 +11,11 @@ static void put_byte(FILE *out, unsigned char byte)
 	putc(byte, out);
 }
 
+static void put_line_byte(FILE *out, unsigned char byte)
+{
+	putc(byte == '\n' ? ' ' : byte, out);
+}
+
 /* A test's name or a directive's reason: '#' would begin a directive, and a line end the line. */
 static void put_name_byte(FILE *out, unsigned char byte)
 {
@@ -41,11 +46,11 @@ static void diagnose(FILE *out, const char *indent, const char *text)
 static void diagnose_failure(struct report *report, const struct outcome *outcome, const struct outcome_failure *failure)
 {
 	fputs("# ", report->out);
-	report_put_clean(report->out, failure->file ? failure->file : outcome->path, put_name_byte);
+	report_put_clean(report->out, failure->file ? failure->file : outcome->path, put_line_byte);
 	if (failure->line)
 		fprintf(report->out, ":%u", failure->line);
 	fputs(": ", report->out);
-	report_put_clean(report->out, failure->reason ? failure->reason : "failed", put_name_byte);
+	report_put_clean(report->out, failure->reason ? failure->reason : "failed", put_line_byte);
 	putc('\n', report->out);
 	diagnose(report->out, "  ", failure->source);
 	diagnose(report->out, "  ", failure->detail);
