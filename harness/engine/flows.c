@@ -269,6 +269,19 @@ static bool is_from_to(const struct tuple *tuple, const struct flow_ends *live)
 	       tuple->source_port == live->local_port && tuple->destination_port == live->remote_port;
 }
 
+/* The port that the stack has given to the flow's socket; 0: none, or it does not tell. */
+static uint16_t socket_port(struct run *run, const struct flow *flow)
+{
+	struct sockaddr_in name = { 0 };
+	socklen_t length = sizeof(name);
+	struct pl_call call = { .op = PL_OP_getsockname, .arg = { flow->live_fd, PL_PTR(&name), PL_PTR(&length) } };
+
+	if (flow->live_fd < 0)
+		return 0;
+	run->ops->submit(run->target, &call);
+	return call.finished && !call.result ? ntohs(name.sin_port) : 0;
+}
+
 /* The first packet of a socket that connects or sends: it tells the local address and port. */
 static bool is_first_of(const struct flow *flow, const struct packet *packet, const struct layer *transport)
 {
@@ -283,6 +296,7 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 	struct tuple tuple = packet_tuple(packet);
 	struct in_addr local = flow->live.local.s_addr ? flow->live.local : run->settings.local;
 	struct in_addr remote = flow->live.remote.s_addr ? flow->live.remote : run->settings.remote;
+	uint16_t port;
 
 	if (!transport)
 		return !wanted;
@@ -294,6 +308,10 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 		return true;
 	if (!is_first_of(flow, packet, transport) || tuple.destination.s_addr != remote.s_addr ||
 	    tuple.destination_port != flow->live.remote_port)
+		return false;
+	/* Another socket, forgotten by the script, may be sending its SYN once more. */
+	port = socket_port(run, flow);
+	if (port && port != tuple.source_port)
 		return false;
 	flow->live.local = tuple.source;
 	flow->live.local_port = tuple.source_port;
@@ -425,15 +443,8 @@ static void flow_complete(struct run *run, struct flow *flow)
 		return;
 	if (!flow->live.remote_port)
 		flow->live.remote_port = (uint16_t)run->settings.connect_port;
-	if (!flow->live.local_port && flow->live_fd >= 0 && flow->state == FLOW_CONNECTING) {
-		struct sockaddr_in name = { 0 };
-		socklen_t length = sizeof(name);
-		struct pl_call call = { .op = PL_OP_getsockname, .arg = { flow->live_fd, PL_PTR(&name), PL_PTR(&length) } };
-
-		run->ops->submit(run->target, &call);
-		if (call.finished && !call.result)
-			flow->live.local_port = ntohs(name.sin_port);
-	}
+	if (!flow->live.local_port && flow->state == FLOW_CONNECTING)
+		flow->live.local_port = socket_port(run, flow);
 	if (!flow->live.local_port)
 		flow->live.local_port = (uint16_t)run->settings.bind_port;
 }

@@ -62,7 +62,8 @@ def run(path, blocks):
     compiled = []
     for index, (_, _, text) in enumerate(blocks):
         try:
-            compiled.append(compile(text, f"<block {index}>", "exec"))
+            # The lines behind a block end a continuation that its last line asks for.
+            compiled.append(compile(text + "\n\n", f"<block {index}>", "exec"))
         except (SyntaxError, ValueError) as error:
             raise Failed(index, explain(error, blocks, names)) from None
     for index, (line, variables, _) in enumerate(blocks):
