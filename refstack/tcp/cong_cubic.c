@@ -204,7 +204,7 @@ static bool train_is_long(struct tcp_sock *tp, struct cubic *ca)
 	ca->last_ack = now;
 	threshold = ca->delay_min + train_slack_us(tp);
 	/* A paced sender spreads its packets over the whole round trip, another one over half of it at most. */
-	if (tp->pacing == TCP_PACING_NONE)
+	if (!tcp_is_paced(tp))
 		threshold /= 2;
 	return (int32_t)(now - ca->round_start) > (int32_t)threshold;
 }

@@ -170,7 +170,7 @@ static void grow(struct tcp_sock *tp, struct pktbuf *packet, uint32_t room)
 /* With pacing of TCP's own: is the next departure still to come? Its timer is set then. */
 bool tcp_pacing_blocks(struct tcp_sock *tp)
 {
-	if (tp->pacing != TCP_PACING_NEEDED || tp->wstamp <= tp->sk.stack->now)
+	if (!tcp_is_paced(tp) || tp->pacing == TCP_PACING_QUEUE || tp->wstamp <= tp->sk.stack->now)
 		return false;
 	if (!timer_armed(&tp->pacing_timer))
 		timer_arm(tp->sk.stack, &tp->pacing_timer, tp->wstamp);

@@ -65,7 +65,7 @@ enum tcp_cong_event { CONG_TX_START, CONG_CWND_RESTART, CONG_COMPLETE_CWR, CONG_
 #define TCP_PACING_SHIFT 10			/* a large segment holds about a millisecond at the pacing rate */
 #define TCP_RACK_PERSIST 16			/* recoveries that an enlarged reordering window lasts */
 #define TCP_THIN_LINEAR_RETRIES 6
-#define TCP_UNPACED UINT64_MAX			/* sock.pacing_rate before there is one */
+#define TCP_UNPACED UINT64_MAX			/* sock.pacing_rate before there is one; max_pacing_rate: no limit */
 
 /* --- clocks ------------------------------------------------------------------------------------------------------------ */
 /* Microseconds; never 0, which means "not set" in every stamp. */
@@ -149,6 +149,11 @@ static inline bool tcp_in_cwnd_reduction(const struct tcp_sock *tp)
 static inline bool tcp_is_cwnd_limited(const struct tcp_sock *tp)
 {
 	return tp->is_cwnd_limited || (tcp_in_slow_start(tp) && tp->snd_cwnd < 2 * tp->max_packets_out);
+}
+/* Is what leaves spread over time, by TCP's own timer (bbr, SO_MAX_PACING_RATE) or by the link's queue? */
+static inline bool tcp_is_paced(const struct tcp_sock *tp)
+{
+	return tp->pacing != TCP_PACING_NONE || tp->sk.max_pacing_rate != TCP_UNPACED;
 }
 static inline uint32_t tcp_left_out(const struct tcp_sock *tp)
 {

@@ -180,15 +180,9 @@ void tcp_check_space(struct tcp_sock *tp)
 
 /* --- the end -------------------------------------------------------------------------------------------------------------------------- */
 
-static void stop_timers(struct tcp_sock *tp)
-{
-	tcp_disarm(tp, ICSK_TIME_NONE);
-	timer_cancel(tp->sk.stack, &tp->pacing_timer);
-}
-
 void tcp_send_destroy(struct tcp_sock *tp)
 {
-	stop_timers(tp);
+	tcp_clear_xmit_timers(tp);
 	tcp_cong_release(tp);
 	tcp_write_queue_purge(tp);
 }
@@ -196,7 +190,7 @@ void tcp_send_destroy(struct tcp_sock *tp)
 /* connect(AF_UNSPEC): nothing of the old connection is left. */
 void tcp_send_disconnect(struct tcp_sock *tp)
 {
-	stop_timers(tp);
+	tcp_clear_xmit_timers(tp);
 	tcp_write_queue_purge(tp);
 	tcp_cong_release(tp);
 	memset(tp->cong_priv, 0, sizeof(tp->cong_priv));

@@ -415,6 +415,8 @@ void tcp_handshake_done(struct tcp_sock *tp, bool fastopen);
 void tcp_update_pacing_rate(struct tcp_sock *tp);
 uint32_t tcp_rto_min(const struct tcp_sock *tp);	/* jiffies: the route's, the socket's or the tunable's */
 void tcp_rearm_rto(struct tcp_sock *tp);
+void tcp_retransmit_soon(struct tcp_sock *tp);		/* the retransmission timeout in the least time: a SYN-SENT oddity */
+void tcp_clear_xmit_timers(struct tcp_sock *tp);	/* retransmission, probe and pacing */
 void tcp_clear_retrans(struct tcp_sock *tp);
 void tcp_check_space(struct tcp_sock *tp);		/* room for the writer: grow the buffer, wake it */
 /* What a fresh socket and a child of `listener` start with in the sending half; tp is otherwise zero or a copy of the listener. */

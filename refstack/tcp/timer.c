@@ -60,6 +60,17 @@ void tcp_disarm(struct tcp_sock *tp, uint8_t what)
 	timer_cancel(tp->sk.stack, &tp->retransmit_timer);
 }
 
+void tcp_retransmit_soon(struct tcp_sock *tp)
+{
+	tcp_arm(tp, ICSK_TIME_RETRANS, TCP_TIMEOUT_MIN_JIFFIES, false);
+}
+
+void tcp_clear_xmit_timers(struct tcp_sock *tp)
+{
+	tcp_disarm(tp, ICSK_TIME_NONE);
+	timer_cancel(tp->sk.stack, &tp->pacing_timer);
+}
+
 /* Microseconds until the oldest packet in flight times out; may be negative. */
 int64_t tcp_rto_left_us(const struct tcp_sock *tp)
 {

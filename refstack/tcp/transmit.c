@@ -66,7 +66,7 @@ static void plan_next_departure(struct tcp_sock *tp, const struct pktbuf *packet
 	uint64_t rate = tp->sk.pacing_rate;
 
 	/* The first packets of a connection leave unpaced. */
-	if (tp->pacing == TCP_PACING_NONE || rate == TCP_UNPACED || rate == 0 || tp->data_segs_out < TCP_INIT_CWND)
+	if (!tcp_is_paced(tp) || rate == TCP_UNPACED || rate == 0 || tp->data_segs_out < TCP_INIT_CWND)
 		return;
 	pl_time span = (pl_time)((uint64_t)pktbuf_length(packet) * (uint64_t)PL_NSEC_PER_SEC / rate);
 	pl_time credit = tp->wstamp - prior;
