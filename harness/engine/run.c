@@ -128,6 +128,17 @@ static void config_make(struct run *run)
 		.no_commands = run->options->no_commands,
 		.machine = run->options->machine,
 	};
+	for (unsigned i = 0; i < settings->extra_links; i++) {
+		const struct script_link *link = &settings->extra_link[i];
+
+		run->config.link[run->config.links++] = (struct target_link){
+			.name = link->name,
+			.kind = link->kind,
+			.mtu = link->mtu ? link->mtu : link->kind == PL_LINK_LOOPBACK ? 65536 : 1500,
+			.local = link->local,
+			.prefix_length = link->prefix_length,
+		};
+	}
 }
 
 static void run_skip(struct run *run, const char *reason)

@@ -9,10 +9,13 @@
 #define HARNESS_ENGINE_RUN_H
 
 #include "../arena.h"
+#include "../script/options.h"
 #include "engine.h"
 
 /* --- settings: packetdrill's options with their defaults ---------------------------------------------------------------- */
 enum ip_version { IP_VERSION_4, IP_VERSION_4_MAPPED, IP_VERSION_6 };
+
+#define EXTRA_LINKS 7		/* beside tun0 */
 
 struct settings {
 	int ip_version;
@@ -29,6 +32,8 @@ struct settings {
 	const char *code_command, *code_format, *code_sockopt;
 	const char *init_scripts;
 	const char *so_file, *so_flags;
+	struct script_link extra_link[EXTRA_LINKS];	/* --link */
+	unsigned extra_links;
 	const char *unsupported;	/* an option that no target here can honour: the script is skipped */
 };
 

@@ -10,7 +10,7 @@
 
 enum option_kind {
 	OPTION_FLAG, OPTION_UNSIGNED, OPTION_PERCENT, OPTION_TEXT, OPTION_ADDRESS, OPTION_PREFIX, OPTION_NETMASK,
-	OPTION_IP_VERSION, OPTION_NON_FATAL,
+	OPTION_IP_VERSION, OPTION_NON_FATAL, OPTION_LINK,
 	OPTION_NOTHING,		/* read by others, or without effect here */
 	OPTION_UNSUPPORTED,	/* a script that needs it is skipped */
 };
@@ -51,6 +51,7 @@ static const struct option_row rows[] = {
 	{ "send_omit_free", OPTION_FLAG, false, FIELD(send_omit_free), 0, 0 },
 	{ "so_filename", OPTION_TEXT, true, FIELD(so_file), 0, 0 },
 	{ "so_flags", OPTION_TEXT, true, FIELD(so_flags), 0, 0 },
+	{ "link", OPTION_LINK, true, 0, 0, 0 },
 	{ "verbose", OPTION_FLAG, false, FIELD(verbose), 0, 0 },
 	{ "debug", OPTION_NOTHING, false, 0, 0, 0 },
 	{ "define", OPTION_NOTHING, true, 0, 0, 0 },
@@ -180,6 +181,11 @@ static bool set_address(const char *value, struct in_addr *address)
 	return inet_pton(AF_INET6, plain, &other) == 1;
 }
 
+static bool add_link(const char *value, struct settings *settings)
+{
+	return settings->extra_links < EXTRA_LINKS && script_link_parse(value, &settings->extra_link[settings->extra_links++]);
+}
+
 static bool option_set(const struct option_row *row, const char *value, struct arena *arena, struct settings *settings)
 {
 	void *field = (char *)settings + row->field;
@@ -205,6 +211,8 @@ static bool option_set(const struct option_row *row, const char *value, struct a
 		return set_ip_version(value, field);
 	case OPTION_NON_FATAL:
 		return set_non_fatal(value, settings);
+	case OPTION_LINK:
+		return add_link(value, settings);
 	case OPTION_NOTHING:
 		return true;
 	case OPTION_UNSUPPORTED:
