@@ -10,8 +10,7 @@ int in_device_attach(struct pl_stack *stack, struct link *link)
 	if (!device)
 		return -ENOMEM;
 	device->link = link;
-	device->conf = stack->sysctl.conf_default;
-	device->neigh = stack->sysctl.neigh_default;
+	sysctl_link_init(stack, device);
 	link->ipv4 = device;
 	return 0;
 }
@@ -77,6 +76,7 @@ int pl_address_add(struct pl_stack *stack, int ifindex, const struct pl_address 
 		ifa->flags |= IFA_F_SECONDARY;
 	}
 	address_insert(device, ifa);
+	sysctl_link_pin(device);
 	fib_add_address(stack, device, ifa);
 	fib_changed(stack);
 	stack_settle(stack);
