@@ -16,8 +16,8 @@ struct check_line {
 	struct paths paths;
 	struct define *define;
 	unsigned defines;
-	bool quiet;		/* no notes, no summary */
-	bool strict;		/* every word must have a meaning, as when the script is run */
+	bool quiet;  /* no notes, no summary */
+	bool strict; /* every word must have a meaning, as when the script is run */
 	bool help;
 };
 
@@ -100,7 +100,8 @@ static int parse_line(const struct subcommand *self, int argc, char **argv, stru
 }
 
 /* One script's messages, as far as they are wanted. */
-static void show(const struct check_line *line, struct diagnostics *diagnostics, const char *path, const char *text, size_t length)
+static void show(const struct check_line *line, struct diagnostics *diagnostics, const char *path, const char *text,
+		 size_t length)
 {
 	bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
 	unsigned kept = 0;
@@ -159,8 +160,8 @@ int cmd_check(const struct subcommand *self, int argc, char **argv)
 		if (!status && accepted < line.paths.count)
 			status = EXIT_FAILED;
 		if (!line.quiet)
-			printf("%u script%s, %u accepted, %u rejected\n", line.paths.count, line.paths.count == 1 ? "" : "s", accepted,
-			       line.paths.count - accepted);
+			printf("%u script%s, %u accepted, %u rejected\n", line.paths.count, line.paths.count == 1 ? "" : "s",
+			       accepted, line.paths.count - accepted);
 	}
 	paths_free(&line.paths);
 	arena_free(line.arena);

@@ -66,7 +66,8 @@ static bool noted(const struct check *check, const char *word)
 
 	snprintf(message, sizeof(message), "'%.60s' is taken for a define", word);
 	for (unsigned i = 0; i < check->diagnostics->count; i++)
-		if (check->diagnostics->item[i].level == DIAGNOSTIC_NOTE && !strcmp(check->diagnostics->item[i].message, message))
+		if (check->diagnostics->item[i].level == DIAGNOSTIC_NOTE &&
+		    !strcmp(check->diagnostics->item[i].message, message))
 			return true;
 	return false;
 }
@@ -93,6 +94,7 @@ static void check_word(struct check *check, const char *word, const struct sourc
 
 /* Structures. */
 
+/* clang-format off */
 static const char *const members[] = {
 	"sa_family", "sin_family", "sin_port", "sin_addr", "sin6_family", "sin6_port", "sin6_addr", "sin6_scope_id",
 	"sin6_flowinfo",
@@ -110,12 +112,13 @@ static const char *const members[] = {
 	"gf_numsrc", "gf_slist",
 	"ipi_ifindex", "ipi_spec_dst", "ipi_addr", "ipi6_addr", "ipi6_ifindex",
 	"pid", "uid", "gid", "data",
-	"ifr_name", "ifr_flags", "ifr_addr", "ifr_dstaddr", "ifr_broadaddr", "ifr_netmask", "ifr_hwaddr", "ifr_mtu", "ifr_ifindex",
-	"ifr_metric", "ifr_qlen", "ifr_newname", "ifc_len", "ifc_req",
+	"ifr_name", "ifr_flags", "ifr_addr", "ifr_dstaddr", "ifr_broadaddr", "ifr_netmask", "ifr_hwaddr", "ifr_mtu",
+	"ifr_ifindex", "ifr_metric", "ifr_qlen", "ifr_newname", "ifc_len", "ifc_req",
 	"tcpm_addr", "tcpm_key", "tcpm_keylen", "tcpm_flags", "tcpm_prefixlen", "tcpm_ifindex",
 	"opt_code", "opt_val", "snd_wl1", "snd_wnd", "max_window", "rcv_wnd", "rcv_wup",
 	"gre", "flags", "sum", "off", "key", "seq", "none", "checksum", "sequence#", "label", "tc", "S", "ttl",
 };
+/* clang-format on */
 
 #define MEMBERS (sizeof(members) / sizeof(members[0]))
 
@@ -153,9 +156,9 @@ static void check_member(struct check *check, const char *name, const struct sou
 
 static const struct function {
 	const char *name;
-	bool text;	/* its operand is a string */
-} functions[] = { { "htons", false }, { "htonl", false }, { "ntohs", false }, { "ntohl", false },
-		  { "inet_addr", true }, { "inet6_addr", true } };
+	bool text; /* its operand is a string */
+} functions[] = { { "htons", false }, { "htonl", false },    { "ntohs", false },
+		  { "ntohl", false }, { "inet_addr", true }, { "inet6_addr", true } };
 
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 
@@ -187,11 +190,13 @@ static void check_function(struct check *check, const struct expr *expr)
 		i++;
 	if (i == FUNCTIONS) {
 		report_unknown(check, &expr->span, "function", expr->word,
-			       word_nearest(expr->word, functions, FUNCTIONS, function_name), "htons, htonl, inet_addr, inet6_addr");
+			       word_nearest(expr->word, functions, FUNCTIONS, function_name),
+			       "htons, htonl, inet_addr, inet6_addr");
 		return;
 	}
 	if (expr->members != 1) {
-		report(check, DIAGNOSTIC_ERROR, &expr->span, "one operand", "%s takes one operand, not %u", expr->word, expr->members);
+		report(check, DIAGNOSTIC_ERROR, &expr->span, "one operand", "%s takes one operand, not %u", expr->word,
+		       expr->members);
 		return;
 	}
 	if (functions[i].text && operand->kind != EXPR_STRING)
@@ -216,10 +221,11 @@ static void check_operands(struct check *check, const struct expr *expr)
 		case EXPR_STRUCT:
 		case EXPR_ELLIPSIS:
 		case EXPR_ASSIGN:
-			report(check, DIAGNOSTIC_ERROR, &operand->span, "a number or a symbol", "this has no place in arithmetic");
+			report(check, DIAGNOSTIC_ERROR, &operand->span, "a number or a symbol",
+			       "this has no place in arithmetic");
 			break;
 		case EXPR_INTEGER:
-			if (expr->operator == '/' && i == 1 && !operand->integer)
+			if (expr->operator== '/' && i == 1 && !operand->integer)
 				report(check, DIAGNOSTIC_ERROR, &operand->span, "a divisor other than 0", "a division by zero");
 			break;
 		case EXPR_FLOAT:
@@ -275,7 +281,7 @@ static void check_expr(struct check *check, const struct expr *expr)
 struct call_shape {
 	const char *name;
 	unsigned least, most;
-	const enum pl_arg *arg;		/* NULL: not known */
+	const enum pl_arg *arg; /* NULL: not known */
 };
 
 static bool call_find(const char *name, struct call_shape *shape)
@@ -310,8 +316,8 @@ static const char *call_name(const void *table, unsigned index)
 /* Whether an argument of this kind can only be a number. */
 static bool number_wanted(enum pl_arg kind)
 {
-	return kind == PL_ARG_FD || kind == PL_ARG_INT || kind == PL_ARG_LEVEL || kind == PL_ARG_OPTNAME || kind == PL_ARG_SIZE ||
-	       kind == PL_ARG_TIMEOUT_MS || kind == PL_ARG_REQUEST;
+	return kind == PL_ARG_FD || kind == PL_ARG_INT || kind == PL_ARG_LEVEL || kind == PL_ARG_OPTNAME ||
+	       kind == PL_ARG_SIZE || kind == PL_ARG_TIMEOUT_MS || kind == PL_ARG_REQUEST;
 }
 
 static void check_arguments(struct check *check, const struct call_spec *call, const struct call_shape *shape)
@@ -321,8 +327,8 @@ static void check_arguments(struct check *check, const struct call_spec *call, c
 		bool composed = argument->kind == EXPR_STRING || argument->kind == EXPR_STRUCT || argument->kind == EXPR_LIST;
 
 		if (shape->arg && i < 6 && number_wanted(shape->arg[i]) && composed)
-			report(check, DIAGNOSTIC_ERROR, &argument->span, "a number or a symbol", "argument %u of %s is a number", i + 1,
-			       call->name);
+			report(check, DIAGNOSTIC_ERROR, &argument->span, "a number or a symbol",
+			       "argument %u of %s is a number", i + 1, call->name);
 		else
 			check_expr(check, argument);
 	}
@@ -390,8 +396,8 @@ static void check_time(struct check *check, const struct event *event, pl_time *
 	case TIME_ABSOLUTE:
 	case TIME_ABSOLUTE_RANGE:
 		if (time->at < *now) {
-			report(check, DIAGNOSTIC_ERROR, &event->time_span, NULL, "time goes backward from %.9g to %.9g", seconds(*now),
-			       seconds(time->at));
+			report(check, DIAGNOSTIC_ERROR, &event->time_span, NULL, "time goes backward from %.9g to %.9g",
+			       seconds(*now), seconds(time->at));
 			return;
 		}
 		*now = time->at;
@@ -423,7 +429,8 @@ static void check_option(struct check *check, const struct script_option *option
 	else if (!option->value || !*option->value)
 		report(check, DIAGNOSTIC_ERROR, &option->span, expected, "--%s needs a value", option->name);
 	else
-		report(check, DIAGNOSTIC_ERROR, &option->span, expected, "bad value '%.80s' of --%s", option->value, option->name);
+		report(check, DIAGNOSTIC_ERROR, &option->span, expected, "bad value '%.80s' of --%s", option->value,
+		       option->name);
 }
 
 static const char *option_value(const struct script *script, const char *name)
@@ -474,8 +481,8 @@ static void check_packet(struct check *check, const struct event *event)
 	const char *link = event->packet->link;
 
 	if (link && !link_exists(check->script, link))
-		report(check, DIAGNOSTIC_ERROR, &event->packet->link_span, "tun0, or the name of a --link", "there is no link '%s'",
-		       link);
+		report(check, DIAGNOSTIC_ERROR, &event->packet->link_span, "tun0, or the name of a --link",
+		       "there is no link '%s'", link);
 }
 
 static unsigned check_script(struct check *check)

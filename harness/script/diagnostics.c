@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_DIAGNOSTICS 100	/* further ones only repeat what the first ones say */
-#define LONGEST_LINE 200	/* of a source line, as shown */
+#define MOST_DIAGNOSTICS 100 /* further ones only repeat what the first ones say */
+#define LONGEST_LINE 200     /* of a source line, as shown */
 
 static void *must(void *memory)
 {
@@ -104,7 +104,10 @@ void diagnostics_print(const struct diagnostics *diagnostics, const struct scrip
 	}
 	for (unsigned i = 0; i < diagnostics->count; i++) {
 		const struct diagnostic *item = &diagnostics->item[i];
-		const char *file = item->span.file ? item->span.file : path ? path : script && script->path ? script->path : "script";
+		const char *file = item->span.file          ? item->span.file
+				   : path                   ? path
+				   : script && script->path ? script->path
+							    : "script";
 
 		if (item->span.line)
 			fprintf(to, "%s:%d:%d: ", file, item->span.line, item->span.column);

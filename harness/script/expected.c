@@ -16,21 +16,25 @@ static const struct group {
 	const char *name;
 	const char *all[WORDS_MOST], *also[WORDS_MOST];
 } groups[] = {
-	{ "a packet", { "udp", "icmp", "raw", "a number" },
+	{ "a packet",
+	  { "udp", "icmp", "raw", "a number" },
 	  { "igmp", "udplite", "encap", "a word", "a decimal number", "'-'", "'.'", "a hexadecimal number" } },
 	/* Words of the grammar that may also be names add nothing to "a word". */
 	{ "a word", { "a word", "ipv4", "for" }, { "a header field", "gre", "mpls", "encap", "icmp", "udp", "raw", "ipv6" } },
 	{ "a word", { "a word" }, { "udplite", "igmp", "flags", "label", "expect", "nothing" } },
-	{ "a packet, a call, a command or Python code", { "'<'", "'>'", "a command in backticks", "Python code" },
-	  { "a word", "..." , "expect" } },
+	{ "a packet, a call, a command or Python code",
+	  { "'<'", "'>'", "a command in backticks", "Python code" },
+	  { "a word", "...", "expect" } },
 	{ "an operator", { "'|'", "'&'", "<<", ">>", "'+'", "'-'", "'*'", "'/'" }, { 0 } },
 	{ "the next event's time", { "'+'", "'*'", "a number", "a decimal number" }, { "'-'" } },
-	{ "a value", { "...", "a number", "a hexadecimal number", "a string", "'('", "'['", "'{'" },
+	{ "a value",
+	  { "...", "a number", "a hexadecimal number", "a string", "'('", "'['", "'{'" },
 	  { "'-'", "a word", "a decimal number" } },
 	{ "a number", { "a number", "a hexadecimal number", "a word", "'-'" }, { "'('" } },
 	{ "a number", { "a number", "a hexadecimal number", "a word" }, { 0 } },
 	{ "seconds", { "a number", "a decimal number" }, { "'-'" } },
-	{ "part of a note", { "'|'", "'/'", "','", "'.'" },
+	{ "part of a note",
+	  { "'|'", "'/'", "','", "'.'" },
 	  { "'-'", "':'", "';'", "a number", "a hexadecimal number", "a decimal number", "a word" } },
 };
 
@@ -87,7 +91,11 @@ const char *expected_list(struct parse *parse, const char **names, unsigned coun
 		if (!names[i])
 			continue;
 		said++;
-		list = arena_printf(parse->arena, "%s%s%s", list ? list : "", said == 1 ? "" : said == left ? " or " : ", ", names[i]);
+		list = arena_printf(parse->arena, "%s%s%s", list ? list : "",
+				    said == 1      ? ""
+				    : said == left ? " or "
+						   : ", ",
+				    names[i]);
 	}
 	return list;
 }

@@ -160,8 +160,9 @@ struct expr *expr_items(struct parse *parse, struct items items, const struct pl
 	for (const struct item *item = items.first; item; item = item->next) {
 		int64_t value = item->kind == ITEM_NUMBER ? item->number.value : 1;
 		struct expr *number = expr_integer(parse, value, false, &item->name_place);
+		struct expr_member member = member_named(parse, item->name, &item->name_place, number);
 
-		members = members_add(parse, members, member_named(parse, item->name, &item->name_place, number), &item->name_place);
+		members = members_add(parse, members, member, &item->name_place);
 	}
 	return expr_list(parse, EXPR_STRUCT, members, place);
 }

@@ -180,7 +180,8 @@ seconds:
 action:
 	direction prefixes headed	{ $$ = event_packet(parse, $1, $2, $3, &@$); }
 |	direction prefixes INTEGER ':' {
-		parse_error(parse, &@3, "flags such as S or P., or - for none", "the TCP flags are missing before the sequence numbers");
+		parse_error(parse, &@3, "flags such as S or P., or - for none",
+			    "the TCP flags are missing before the sequence numbers");
 		$$ = NULL;
 		YYABORT;
 	}
@@ -325,7 +326,8 @@ strings:
 ;
 
 name:
-	WORD | FIELD | IPV4 | IPV6 | GRE | MPLS | ENCAP | ICMP | IGMP | UDP | UDPLITE | RAW | FLAGS | LABEL | EXPECT | NOTHING | FOR
+	WORD | FIELD | IPV4 | IPV6 | GRE | MPLS | ENCAP | ICMP | IGMP | UDP | UDPLITE | RAW | FLAGS | LABEL
+|	EXPECT | NOTHING | FOR
 ;
 
 /* Packets. */

@@ -65,8 +65,8 @@ static struct body *type_set(struct parse *parse, struct icmp_text text, const s
 		wire_set_any(layer, first);
 		parse_undefined(parse, text.type, &text.type_place);
 	} else {
-		parse_error(parse, &text.type_place, type_names(parse), "unknown ICMP type '%.*s'",
-			    (int)text.type.length, text.type.at);
+		parse_error(parse, &text.type_place, type_names(parse), "unknown ICMP type '%.*s'", (int)text.type.length,
+			    text.type.at);
 	}
 	if (!text.has_code || code_find(parse, layer->kind, type, text.code, &code)) {
 		wire_set(layer, first + 1, code);
@@ -75,8 +75,8 @@ static struct body *type_set(struct parse *parse, struct icmp_text text, const s
 		parse_undefined(parse, text.code, &text.code_place);
 	} else {
 		parse_error(parse, &text.code_place, code_names(parse, layer->kind, type),
-			    "'%.*s' is not a code of ICMP type '%.*s'", (int)text.code.length, text.code.at, (int)text.type.length,
-			    text.type.at);
+			    "'%.*s' is not a code of ICMP type '%.*s'", (int)text.code.length, text.code.at,
+			    (int)text.type.length, text.type.at);
 	}
 	return body;
 }
@@ -110,8 +110,8 @@ static void raw_contents(struct parse *parse, struct body *body, const struct bo
 	body->packet->payload = raw->packet->payload;
 }
 
-struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted, struct bytes payload,
-		       const struct place *place)
+struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted,
+		       struct bytes payload, const struct place *place)
 {
 	struct body *body = type_set(parse, text, place);
 	struct packet *packet = body->packet;

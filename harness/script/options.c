@@ -143,7 +143,8 @@ static bool define_fits(const char *text)
 	return equals && equals != text;
 }
 
-bool script_option_fits(const struct script_option_row *row, const char *value, char *buffer, size_t size, const char **expected)
+bool script_option_fits(const struct script_option_row *row, const char *value, char *buffer, size_t size,
+			const char **expected)
 {
 	unsigned number;
 
@@ -202,7 +203,9 @@ static bool link_address(const char *text, struct script_link *link)
 
 static bool link_part(const char *part, struct script_link *link)
 {
-	static const char *const kinds[] = { [PL_LINK_LOOPBACK] = "loopback", [PL_LINK_TUN] = "tun", [PL_LINK_ETHERNET] = "ethernet" };
+	static const char *const kinds[] = {
+		[PL_LINK_LOOPBACK] = "loopback", [PL_LINK_TUN] = "tun", [PL_LINK_ETHERNET] = "ethernet"
+	};
 
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (!strcmp(part, kinds[i])) {

@@ -35,7 +35,8 @@ const char *script_option_nearest(const char *name);
 /*
  * Whether the option may have this value (NULL: none was given). If not, *expected says what it takes; it points into `buffer`.
  */
-bool script_option_fits(const struct script_option_row *row, const char *value, char *buffer, size_t size, const char **expected);
+bool script_option_fits(const struct script_option_row *row, const char *value, char *buffer, size_t size,
+			const char **expected);
 
 /*
  * --link=NAME[,KIND][,local=ADDRESS/PREFIX][,mtu=N]: one more link, beside the first, which is tun0. KIND is tun (the default),

@@ -2,8 +2,8 @@
  * Packets out of names and numbers.
  *
  * A packet is built from its IP header inwards: layer[0] is the IP header, the transport header follows. What a script does not
- * say stays absent, and absent fields are filled in when the packet is sent and not looked at when one is expected. Always given
- * are those of a TCP packet that cannot be left out (flags, sequence number, length, and that it has just these options).
+ * say stays absent, and absent fields are filled in when the packet is sent and not looked at when one is expected. Always
+ * given are those of a TCP packet that cannot be left out (flags, sequence number, length, and that it has just these options).
  */
 #include "parse.h"
 
@@ -132,10 +132,11 @@ void fields_set(struct parse *parse, struct layer *layer, struct items fields)
 		bool address = field == WF_ICMP_GATEWAY || field == WF_IGMP_GROUP;
 
 		if (field == WF_COUNT) {
-			parse_error(parse, &item->name_place, field_names(parse, layer->kind), "this header has no field '%.*s'",
-				    (int)item->name.length, item->name.at);
+			parse_error(parse, &item->name_place, field_names(parse, layer->kind),
+				    "this header has no field '%.*s'", (int)item->name.length, item->name.at);
 		} else if (item->kind == ITEM_ADDRESS && !address) {
-			parse_error(parse, &item->number.place, "a number", "'%s' is not an address", wire_field_table[field].name);
+			parse_error(parse, &item->number.place, "a number", "'%s' is not an address",
+				    wire_field_table[field].name);
 		} else if (wire_given(layer, field)) {
 			parse_error(parse, &item->name_place, NULL, "'%s' is given twice", wire_field_table[field].name);
 		} else if (field == WF_TCP_WIN) {
@@ -188,8 +189,8 @@ static void ip_field(struct parse *parse, struct layer *layer, const struct item
 	const char *name = field < WF_COUNT ? wire_field_table[field].name : NULL;
 
 	if (field == WF_COUNT) {
-		parse_error(parse, &item->name_place, arena_printf(parse->arena, "%s, noecn, ect0, ect1, ce or ect01",
-								     field_names(parse, layer->kind)),
+		parse_error(parse, &item->name_place,
+			    arena_printf(parse->arena, "%s, noecn, ect0, ect1, ce or ect01", field_names(parse, layer->kind)),
 			    "an IP header has no field '%.*s'", (int)item->name.length, item->name.at);
 	} else if (wire_given(layer, field)) {
 		parse_error(parse, &item->name_place, NULL, "'%s' is given twice", name);
@@ -198,8 +199,8 @@ static void ip_field(struct parse *parse, struct layer *layer, const struct item
 	} else if (item->kind == ITEM_BARE) {
 		parse_error(parse, &item->name_place, address ? "an IPv4 address" : "a number", "'%s' needs a value", name);
 	} else if (address != (item->kind == ITEM_ADDRESS)) {
-		parse_error(parse, &item->number.place, address ? "an IPv4 address" : "a number", "wrong kind of value for '%s'",
-			    name);
+		parse_error(parse, &item->number.place, address ? "an IPv4 address" : "a number",
+			    "wrong kind of value for '%s'", name);
 	} else if (field == WF_IPV4_OFFSET) {
 		offset_field(parse, layer, item);
 	} else {
@@ -275,7 +276,7 @@ static void check_size(struct parse *parse, const struct body *body, size_t head
 
 /* TCP. */
 
-static const char flag_letters[] = "FSRP.UEWA";	/* in the order of the header's bits, FIN first */
+static const char flag_letters[] = "FSRP.UEWA"; /* in the order of the header's bits, FIN first */
 
 static void flag_add(struct parse *parse, struct flags *flags, char letter, const struct place *place)
 {
@@ -284,12 +285,14 @@ static void flag_add(struct parse *parse, struct flags *flags, char letter, cons
 
 	if (letter >= '0' && letter <= '7') {
 		if (flags->ace >= 0 || flags->bits & (WIRE_ECE | WIRE_CWR | WIRE_AE))
-			parse_error(parse, place, "E, W and A, or one digit", "the ACE digit '%c' contradicts an ECN flag", letter);
+			parse_error(parse, place, "E, W and A, or one digit", "the ACE digit '%c' contradicts an ECN flag",
+				    letter);
 		flags->ace = letter - '0';
 		return;
 	}
 	if (!found) {
-		parse_error(parse, place, "F S R P . U E W A, a digit of 0 to 7, or - for none", "unknown TCP flag '%c'", letter);
+		parse_error(parse, place, "F S R P . U E W A, a digit of 0 to 7, or - for none", "unknown TCP flag '%c'",
+			    letter);
 		return;
 	}
 	if (ecn && flags->ace >= 0)
@@ -329,7 +332,8 @@ static void sequence_set(struct parse *parse, struct packet *packet, struct laye
 	if ((uint32_t)(sequence.start.value + sequence.length.value) != (uint32_t)sequence.end.value)
 		parse_error(parse, &sequence.place,
 			    arena_printf(parse->arena, "%lld:%u(%lld)", (long long)sequence.start.value,
-					 (uint32_t)(sequence.start.value + sequence.length.value), (long long)sequence.length.value),
+					 (uint32_t)(sequence.start.value + sequence.length.value),
+					 (long long)sequence.length.value),
 			    "the sequence numbers and the length do not agree");
 }
 
@@ -360,7 +364,9 @@ struct body *body_quoted_tcp(struct parse *parse, struct sequence sequence, cons
 struct body *body_ports(struct parse *parse, struct body *body, struct number source, struct number destination)
 {
 	struct layer *layer = &body->packet->layer[body->packet->layers - 1];
-	enum wire_field field = layer->kind == LAYER_TCP ? WF_TCP_SPORT : layer->kind == LAYER_UDP ? WF_UDP_SPORT : WF_UDPLITE_SPORT;
+	enum wire_field field = layer->kind == LAYER_TCP   ? WF_TCP_SPORT
+				: layer->kind == LAYER_UDP ? WF_UDP_SPORT
+							   : WF_UDPLITE_SPORT;
 
 	if (number_fits(parse, source, 16, "source port"))
 		field_set(parse, layer, field, source);
@@ -376,8 +382,8 @@ struct body *body_encap(struct parse *parse, struct body *body, struct items ite
 	const struct item *protocol = items.first, *spi = protocol->next;
 
 	if (!slice_is(protocol->name, "psp") || !slice_is(spi->name, "spi")) {
-		parse_error(parse, place, "encap psp spi and a number", "unknown encapsulation '%.*s'", (int)protocol->name.length,
-			    protocol->name.at);
+		parse_error(parse, place, "encap psp spi and a number", "unknown encapsulation '%.*s'",
+			    (int)protocol->name.length, protocol->name.at);
 		return body;
 	}
 	packet->layer[3] = packet->layer[1];
@@ -390,8 +396,8 @@ struct body *body_encap(struct parse *parse, struct body *body, struct items ite
 
 /* UDP, UDP-Lite, IGMP, anything else. */
 
-struct body *body_udp(struct parse *parse, enum layer_kind kind, struct items fields, struct number length, struct bytes payload,
-		      const struct place *place)
+struct body *body_udp(struct parse *parse, enum layer_kind kind, struct items fields, struct number length,
+		      struct bytes payload, const struct place *place)
 {
 	struct body *body = body_new(parse, kind, place);
 

@@ -94,7 +94,7 @@ void parse_syntax_error(struct parse *parse, const struct place *place, bool at_
 	int length = (int)(place->end - place->begin);
 	const char *newline = memchr(text, '\n', (size_t)length);
 	bool closing = length == 1 && strchr(")]}", *text);
-	unsigned depth = parse->depth + closing;	/* the wrong bracket has closed nothing */
+	unsigned depth = parse->depth + closing; /* the wrong bracket has closed nothing */
 
 	if (depth && depth <= BRACKETS_KEPT && (!closing || expected)) {
 		const struct place *open = &parse->open[depth - 1];
@@ -181,7 +181,7 @@ static struct script *script_new(const char *path, const char *text, size_t leng
 {
 	struct arena *arena = arena_new();
 	struct script *script = arena_alloc(arena, sizeof(*script));
-	char *copy = arena_alloc(arena, length + 2);	/* flex wants two zero bytes past the end */
+	char *copy = arena_alloc(arena, length + 2); /* flex wants two zero bytes past the end */
 
 	if (length)
 		memcpy(copy, text, length);

@@ -220,8 +220,8 @@ struct body *body_ip(struct body *body, struct items items);
 struct flags flags_parse(struct parse *parse, struct slice word, struct slice dotted, const struct place *place);
 struct body *body_tcp(struct parse *parse, struct flags flags, struct sequence sequence, struct items fields,
 		      struct tcp_options options, struct bytes payload, const struct place *place);
-struct body *body_udp(struct parse *parse, enum layer_kind kind, struct items fields, struct number length, struct bytes payload,
-		      const struct place *place);
+struct body *body_udp(struct parse *parse, enum layer_kind kind, struct items fields, struct number length,
+		      struct bytes payload, const struct place *place);
 struct body *body_raw(struct parse *parse, struct items fields, struct number length, struct bytes payload,
 		      const struct place *place);
 struct body *body_igmp(struct parse *parse, struct items fields, const struct place *place);
@@ -240,8 +240,8 @@ struct icmp_text {
 	struct place type_place, code_place;
 	bool has_code;
 };
-struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted, struct bytes payload,
-		       const struct place *place);
+struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted,
+		       struct bytes payload, const struct place *place);
 
 /* prefix.c */
 struct prefixes prefix_link(struct parse *parse, struct prefixes prefixes, struct slice name, const struct place *place);

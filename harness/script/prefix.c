@@ -43,7 +43,8 @@ struct prefixes prefix_ip(struct parse *parse, struct prefixes prefixes, enum la
 	if (inet_pton(family, parse_string(parse, source), &from) != 1)
 		parse_error(parse, source_place, NULL, "bad source address '%.*s'", (int)source.length, source.at);
 	if (inet_pton(family, parse_string(parse, destination), &to) != 1)
-		parse_error(parse, destination_place, NULL, "bad destination address '%.*s'", (int)destination.length, destination.at);
+		parse_error(parse, destination_place, NULL, "bad destination address '%.*s'", (int)destination.length,
+			    destination.at);
 	if (kind == LAYER_IPV6) {
 		layer->source6 = from;
 		layer->destination6 = to;
@@ -62,7 +63,9 @@ static bool gre_flag(struct slice name, unsigned *flags)
 	static const struct {
 		const char *name;
 		unsigned flag;
-	} words[] = { { "none", 0 }, { "checksum", WIRE_GRE_CHECKSUM }, { "key", WIRE_GRE_KEY }, { "sequence#", WIRE_GRE_SEQ } };
+	} words[] = {
+		{ "none", 0 }, { "checksum", WIRE_GRE_CHECKSUM }, { "key", WIRE_GRE_KEY }, { "sequence#", WIRE_GRE_SEQ }
+	};
 
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (slice_is(name, words[i].name)) {
@@ -132,8 +135,8 @@ struct prefixes prefix_mpls(struct parse *parse, struct prefixes prefixes, struc
 		else if (slice_is(item->name, "ttl") && item->kind == ITEM_NUMBER)
 			field_set(parse, layer, WF_MPLS_TTL, item->number);
 		else
-			parse_error(parse, &item->name_place, "label N, tc N, [S], ttl N", "unknown part '%.*s' of an MPLS label",
-				    (int)item->name.length, item->name.at);
+			parse_error(parse, &item->name_place, "label N, tc N, [S], ttl N",
+				    "unknown part '%.*s' of an MPLS label", (int)item->name.length, item->name.at);
 	}
 	return prefixes;
 }

@@ -20,11 +20,11 @@ static const struct symbol {
 };
 
 #define SYMBOLS (sizeof(symbols) / sizeof(symbols[0]))
-#define SLOTS 4096u	/* a power of two, well above the number of rows */
+#define SLOTS 4096u /* a power of two, well above the number of rows */
 
 _Static_assert(SYMBOLS * 2 < SLOTS, "the slots of the symbol table are too few");
 
-static uint16_t slots[SLOTS];	/* index of the row plus 1; written by slots_fill alone */
+static uint16_t slots[SLOTS]; /* index of the row plus 1; written by slots_fill alone */
 
 static uint32_t hash(const char *word, size_t length)
 {
@@ -95,7 +95,8 @@ unsigned word_distance(const char *first, const char *second, unsigned most)
 				d = last[j] + 1;
 			if (now[j - 1] + 1 < d)
 				d = now[j - 1] + 1;
-			if (i > 1 && j > 1 && first[i - 1] == second[j - 2] && first[i - 2] == second[j - 1] && before[j - 2] + 1 < d)
+			if (i > 1 && j > 1 && first[i - 1] == second[j - 2] && first[i - 2] == second[j - 1] &&
+			    before[j - 2] + 1 < d)
 				d = before[j - 2] + 1;
 			now[j] = d;
 			if (d < best)

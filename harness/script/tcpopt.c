@@ -8,18 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TCP_OPTIONS_LONGEST 40	/* the data offset counts 60 bytes at most, 20 of them fixed */
+#define TCP_OPTIONS_LONGEST 40 /* the data offset counts 60 bytes at most, 20 of them fixed */
 
+/* clang-format off */
 enum {
 	KIND_EOL = 0, KIND_NOP = 1, KIND_MSS = 2, KIND_WSCALE = 3, KIND_SACK_PERMITTED = 4, KIND_SACK = 5, KIND_TIMESTAMP = 8,
 	KIND_MD5 = 19, KIND_FASTOPEN = 34, KIND_ACCECN0 = 172, KIND_ACCECN1 = 174, KIND_EXPERIMENT = 254
 };
+/* clang-format on */
 
 struct reader {
 	struct parse *parse;
 	struct wire_option *option;
-	const struct atom *atom;	/* what is still to be read */
-	const char *form;		/* how the option is written */
+	const struct atom *atom; /* what is still to be read */
+	const char *form;        /* how the option is written */
 	struct place place;
 	bool failed;
 };
@@ -63,7 +65,8 @@ struct atom *atom_block(struct parse *parse, struct number from, struct number u
 	return atom;
 }
 
-struct tcp_options tcp_options_add(struct parse *parse, struct tcp_options options, struct atoms atoms, const struct place *place)
+struct tcp_options tcp_options_add(struct parse *parse, struct tcp_options options, struct atoms atoms,
+				   const struct place *place)
 {
 	struct tcp_option_text *option = arena_alloc(parse->arena, sizeof(*option));
 
@@ -311,14 +314,14 @@ static void check_length(struct parse *parse, const struct layer *layer, const s
 
 	for (unsigned i = 0; i < layer->options; i++) {
 		if (layer->option[i].any_value)
-			return;		/* its length is not known either */
+			return; /* its length is not known either */
 		length += layer->option[i].length;
 	}
 	if (length > TCP_OPTIONS_LONGEST)
 		parse_error(parse, place, "40 bytes at most", "the TCP options take %u bytes", length);
 	else if (length & 3)
-		parse_error(parse, place, "nop or eol up to a multiple of 4", "the TCP options take %u bytes, not a multiple of 4",
-			    length);
+		parse_error(parse, place, "nop or eol up to a multiple of 4",
+			    "the TCP options take %u bytes, not a multiple of 4", length);
 }
 
 /* A packet always says what options it has: without any written, it has none. */

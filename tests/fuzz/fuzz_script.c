@@ -1,6 +1,6 @@
 /*
- * The script language, on bytes from anywhere: a script is parsed or refused with a message that has its place in the text; what
- * parses can be checked, printed, and its packets encoded, compared and printed without failing.
+ * The script language, on bytes from anywhere: a script is parsed or refused with a message that has its place in the text;
+ * what parses can be checked, printed, and its packets encoded, compared and printed without failing.
  *
  * The first byte chooses the defines that the command line would give.
  */
@@ -19,8 +19,8 @@ static void span_check(const struct source_span *span, const char *text, size_t 
 
 	for (size_t i = 0; i < length; i++)
 		lines += text[i] == '\n';
-	if (span->line < 1 || span->column < 1 || span->line > lines || span->end_line > lines ||
-	    span->end_line < span->line || (span->end_line == span->line && span->end_column < span->column))
+	if (span->line < 1 || span->column < 1 || span->line > lines || span->end_line > lines || span->end_line < span->line ||
+	    (span->end_line == span->line && span->end_column < span->column))
 		abort();
 }
 
@@ -77,8 +77,8 @@ static void script_use(const struct script *script)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct define defines[] = { { "A", "5" }, { "B", "\"text\"" }, { "C", "`command`" }, { "D", "SOL_IP" },
-						 { "E", "0x" }, { "F", ".5" }, { "G", "" }, { "H", "\"" } };
+	static const struct define defines[] = { { "A", "5" },  { "B", "\"text\"" }, { "C", "`command`" }, { "D", "SOL_IP" },
+						 { "E", "0x" }, { "F", ".5" },       { "G", "" },          { "H", "\"" } };
 	struct diagnostics diagnostics = { 0 };
 	const char *text = (const char *)data + 1;
 	struct script *script;

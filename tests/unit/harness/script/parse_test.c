@@ -108,8 +108,9 @@ Test(parse, options_commands_and_code)
 
 Test(parse, call)
 {
-	struct script *script = parse("0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=0}, MSG_PEEK|0x2) = -1 EAGAIN "
-				      "(Resource temporarily unavailable)\n");
+	struct script *script =
+	    parse("0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=0}, MSG_PEEK|0x2) = -1 EAGAIN "
+		  "(Resource temporarily unavailable)\n");
 	const struct call_spec *call = script->events->call;
 	const struct expr *message = call->argument[1];
 
@@ -176,7 +177,8 @@ Test(parse, operators)
 
 Test(parse, tcp_packet_says_what_it_says)
 {
-	struct script *script = parse("0 > P. 1:1001(1000) ack 5\n+0 < [tos 0x10] S 0:0(0) win 100 <mss 1460,nop,nop,sackOK>\n");
+	struct script *script =
+	    parse("0 > P. 1:1001(1000) ack 5\n+0 < [tos 0x10] S 0:0(0) win 100 <mss 1460,nop,nop,sackOK>\n");
 	const struct packet *packet = packet_of(script->events);
 	const struct layer *tcp = packet_layer(packet, LAYER_TCP), *ip = packet_layer(packet, LAYER_IPV4);
 
@@ -199,9 +201,10 @@ Test(parse, tcp_packet_says_what_it_says)
 
 Test(parse, tcp_options)
 {
-	struct script *script = parse("0 > . 1:1(0) ack 1 <TS val 1 ecr 2,sack 3:4 5:6>\n+0 > . 1:1(0) ack 1 <...>\n"
-				      "+0 > . 1:1(0) ack 1 <FO 1234abcd,FOEXP,nop,nop,eol,eol,nop,nop>\n"
-				      "+0 > . 1:1(0) ack 1 <ECN e1b 1 ceb 2 e0b 3,nop>\n+0 > . 1:1(0) ack 1 <md5 0011,wscale 7,nop>\n");
+	struct script *script =
+	    parse("0 > . 1:1(0) ack 1 <TS val 1 ecr 2,sack 3:4 5:6>\n+0 > . 1:1(0) ack 1 <...>\n"
+		  "+0 > . 1:1(0) ack 1 <FO 1234abcd,FOEXP,nop,nop,eol,eol,nop,nop>\n"
+		  "+0 > . 1:1(0) ack 1 <ECN e1b 1 ceb 2 e0b 3,nop>\n+0 > . 1:1(0) ack 1 <md5 0011,wscale 7,nop>\n");
 	const struct event *event = script->events;
 	const struct layer *tcp = packet_layer(packet_of(event), LAYER_TCP);
 
@@ -214,7 +217,8 @@ Test(parse, tcp_options)
 	cr_assert(tcp->option[1].kind == 254 && tcp->option[1].length == 4 && tcp->option[1].blob.experimental);
 	tcp = packet_layer(packet_of(event = event->next), LAYER_TCP);
 	cr_assert(tcp->option[0].kind == 174 && tcp->option[0].length == 11 && tcp->option[0].accecn.count == 3);
-	cr_assert(tcp->option[0].accecn.order[0] == 1 && tcp->option[0].accecn.order[2] == 0 && tcp->option[0].accecn.value[2] == 3);
+	cr_assert(tcp->option[0].accecn.order[0] == 1 && tcp->option[0].accecn.order[2] == 0 &&
+		  tcp->option[0].accecn.value[2] == 3);
 	tcp = packet_layer(packet_of(event = event->next), LAYER_TCP);
 	cr_assert(tcp->option[0].kind == 19 && tcp->option[0].blob.length == 2 && tcp->option[1].wscale == 7);
 	script_free(script);
@@ -227,9 +231,15 @@ Test(parse, tcp_flags)
 		unsigned flags;
 		int ace;
 	} forms[] = {
-		{ ".", WIRE_ACK, -1 }, { "-", 0, -1 }, { "SEWA", WIRE_SYN | WIRE_ECE | WIRE_CWR | WIRE_AE, -1 }, { ".5", WIRE_ACK | 5 << 6, 5 },
-		{ "P.5", WIRE_PSH | WIRE_ACK | 5 << 6, 5 }, { "FRU", WIRE_FIN | WIRE_RST | WIRE_URG, -1 }, { "S.", WIRE_SYN | WIRE_ACK, -1 },
-		{ ".0", WIRE_ACK, -1 }, { "S3", WIRE_SYN | 3 << 6, 3 },
+		{ ".", WIRE_ACK, -1 },
+		{ "-", 0, -1 },
+		{ "SEWA", WIRE_SYN | WIRE_ECE | WIRE_CWR | WIRE_AE, -1 },
+		{ ".5", WIRE_ACK | 5 << 6, 5 },
+		{ "P.5", WIRE_PSH | WIRE_ACK | 5 << 6, 5 },
+		{ "FRU", WIRE_FIN | WIRE_RST | WIRE_URG, -1 },
+		{ "S.", WIRE_SYN | WIRE_ACK, -1 },
+		{ ".0", WIRE_ACK, -1 },
+		{ "S3", WIRE_SYN | 3 << 6, 3 },
 	};
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -248,8 +258,9 @@ Test(parse, tcp_flags)
 
 Test(parse, ip_header)
 {
-	struct script *script = parse("0 < [ttl 3, id 5, df, mf 0, offset 1480, proto 17, checksum 0x1234, ihl 6, length 40, src 1.2.3.4, "
-				      "dst 255.0.0.1, ect1, reserved, version 5] udp 7 > 9 (5) length 3 checksum 0 \"hello\"\n");
+	struct script *script =
+	    parse("0 < [ttl 3, id 5, df, mf 0, offset 1480, proto 17, checksum 0x1234, ihl 6, length 40, src 1.2.3.4, "
+		  "dst 255.0.0.1, ect1, reserved, version 5] udp 7 > 9 (5) length 3 checksum 0 \"hello\"\n");
 	const struct packet *packet = packet_of(script->events);
 	const struct layer *ip = packet_layer(packet, LAYER_IPV4), *udp = packet_layer(packet, LAYER_UDP);
 
@@ -270,8 +281,9 @@ Test(parse, ip_header)
 
 Test(parse, prefixes)
 {
-	struct script *script = parse("--link=tun1\n0 < tun1: ipv4 [ttl 9] 1.1.1.1 > 2.2.2.2: gre: mpls (label 5, tc 1, [S], ttl 2): . 1:1(0) win 1\n"
-				      "+0 > encap psp spi 7 F. 1:1(0) ack 1\n+0 > ipv6 ::1 > fe80::1: udp (3)\n");
+	struct script *script = parse(
+	    "--link=tun1\n0 < tun1: ipv4 [ttl 9] 1.1.1.1 > 2.2.2.2: gre: mpls (label 5, tc 1, [S], ttl 2): . 1:1(0) win 1\n"
+	    "+0 > encap psp spi 7 F. 1:1(0) ack 1\n+0 > ipv6 ::1 > fe80::1: udp (3)\n");
 	const struct packet *packet = packet_of(script->events);
 
 	cr_assert_str_eq(script->events->packet->link, "tun1");
@@ -291,14 +303,16 @@ Test(parse, prefixes)
 
 Test(parse, icmp)
 {
-	struct script *script = parse("0 < icmp unreachable frag_needed mtu 1200 [1:1001(1000)]\n+0 < icmp unreachable port_unreachable [udp (7)]\n"
-				      "+0 > icmp echo_reply id 3 seq 4 [raw (13)] \"hello\"\n+0 < icmp redirect redirect_host gateway 10.0.0.1\n"
-				      "+0 < icmp type_42 code_7\n+0 < icmp time_exceeded [[ttl 1] 7 > 9 S 5:5(0) win 3]\n");
+	struct script *script =
+	    parse("0 < icmp unreachable frag_needed mtu 1200 [1:1001(1000)]\n+0 < icmp unreachable port_unreachable [udp (7)]\n"
+		  "+0 > icmp echo_reply id 3 seq 4 [raw (13)] \"hello\"\n+0 < icmp redirect redirect_host gateway 10.0.0.1\n"
+		  "+0 < icmp type_42 code_7\n+0 < icmp time_exceeded [[ttl 1] 7 > 9 S 5:5(0) win 3]\n");
 	const struct event *event = script->events;
 	const struct packet *packet = packet_of(event);
 
 	cr_assert_eq(wire_get(packet_layer(packet, LAYER_ICMP), WF_ICMP_MTU), 1200);
-	cr_assert_eq(packet_layer(packet->quoted, LAYER_TCP)->given, 1u << (WF_TCP_SEQ - WF_TCP_SPORT) | 1u << (WF_TCP_END - WF_TCP_SPORT));
+	cr_assert_eq(packet_layer(packet->quoted, LAYER_TCP)->given,
+		     1u << (WF_TCP_SEQ - WF_TCP_SPORT) | 1u << (WF_TCP_END - WF_TCP_SPORT));
 	cr_assert_eq(packet->quoted->payload_length, 1000);
 	packet = packet_of(event = event->next);
 	cr_assert_eq(packet->quoted->payload_length, 7);
@@ -319,7 +333,8 @@ Test(parse, icmp)
 
 Test(parse, ip_version_six)
 {
-	struct script *script = parse("--ip_version=ipv6\n0 > [flowlabel 0x3, tos 0x8] . 1:1(0) ack 1\n+0 < icmp unreachable no_route\n");
+	struct script *script =
+	    parse("--ip_version=ipv6\n0 > [flowlabel 0x3, tos 0x8] . 1:1(0) ack 1\n+0 < icmp unreachable no_route\n");
 	const struct packet *packet = packet_of(script->events);
 
 	cr_assert_eq(packet->layer[0].kind, LAYER_IPV6);
@@ -330,10 +345,13 @@ Test(parse, ip_version_six)
 
 Test(parse, defines)
 {
-	static const struct define defines[] = { { "MSS", "1000" }, { "HEX", "0x10" }, { "CC", "\"reno\"" }, { "LEVEL", "SOL_IP" },
-						 { "COOKIE", "12ab" }, { "RUN", "`true`" }, { "CODE", "host_unreachable" }, { "MSS", "1460" } };
+	static const struct define defines[] = {
+		{ "MSS", "1000" },    { "HEX", "0x10" },   { "CC", "\"reno\"" },           { "LEVEL", "SOL_IP" },
+		{ "COOKIE", "12ab" }, { "RUN", "`true`" }, { "CODE", "host_unreachable" }, { "MSS", "1460" }
+	};
 	struct script *script = parse_with("--define=HEX=5\n0 setsockopt(3, LEVEL, HEX, CC, 4) = 0\n+0 RUN\n"
-					   "+0 < icmp unreachable CODE\n+0 < S 0:0(0) win 1 <mss MSS,FO COOKIE>\n", defines, 8);
+					   "+0 < icmp unreachable CODE\n+0 < S 0:0(0) win 1 <mss MSS,FO COOKIE>\n",
+					   defines, 8);
 	const struct call_spec *call;
 	const struct layer *tcp;
 
@@ -457,8 +475,21 @@ Test(parse, underlines)
 	cr_assert_eq(script_check(script, &diagnostics), 1);
 	diagnostics_print(&diagnostics, script, NULL, NULL, 0, false, stream);
 	fclose(stream);
-	cr_assert_str_eq(shown, "a.pkt:2:4: error: unknown call 'frob'\n  +0 frob(3) = 0\n     ^~~~\n  expected: a socket call\n");
+	cr_assert_str_eq(shown,
+			 "a.pkt:2:4: error: unknown call 'frob'\n  +0 frob(3) = 0\n     ^~~~\n  expected: a socket call\n");
 	free(shown);
 	diagnostics_free(&diagnostics);
+	script_free(script);
+}
+
+/* Words that only Plumbline reserves stay free for the defines of packetdrill's scripts. */
+Test(parse, defines_win_over_own_words)
+{
+	static const struct define defines[] = { { "length", "7" }, { "for", "\"x\"" } };
+	struct script *script = parse_with("0 write(3, for, length) = length\n", defines, 2);
+
+	cr_assert_not_null(script);
+	cr_assert_eq(script->events->call->argument[2]->integer, 7);
+	cr_assert_str_eq(script->events->call->argument[1]->bytes, "x");
 	script_free(script);
 }
