@@ -68,6 +68,7 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 {
 	bool loopback = link->flags & IFF_LOOPBACK;
 	bool is_local = loopback;
+	int asked = flow->output_link;
 
 	if (ip_is_loopback(flow->source) && !loopback && !CONF_OR(stack, link->ipv4, route_localnet))
 		return -EINVAL;
@@ -92,22 +93,35 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 	route->source = flow->source;
 	route->is_local = is_local;
 	route_set_nexthop(stack, route, entry);
+	route->asked_link = asked;
 	flow->output_link = link->ifindex;
 	*made = route;
 	return 0;
 }
 
+/* The link of an address of this host: one that was set, or one of a subnet that is local as a whole, as 127.0.0.0/8 is. */
+static struct link *local_address_link(struct pl_stack *stack, struct in_addr address)
+{
+	const struct fib_entry *entry = NULL;
+	struct flow flow = { .destination = address };
+	struct link *link = address_owner(stack, address);
+
+	if (!link && fib_lookup(stack, &flow, &entry) == 0 && entry->type == RTN_LOCAL)
+		link = entry->nexthop.link;
+	return link;
+}
+
 /* The rules for a source address given. *link: set when the address alone tells where to send. */
-static int check_source(const struct pl_stack *stack, const struct flow *flow, struct link **link)
+static int check_source(struct pl_stack *stack, const struct flow *flow, struct link **link)
 {
 	if (ip_is_multicast(flow->source) || ip_is_limited_broadcast(flow->source) || ip_is_zero(flow->source))
 		return -EINVAL;
 	if (!flow->output_link && (ip_is_multicast(flow->destination) || ip_is_limited_broadcast(flow->destination))) {
-		*link = address_owner(stack, flow->source);
-		return *link ? 0 : -EINVAL;
+		*link = local_address_link(stack, flow->source);
+		return *link ? 0 : -ENETUNREACH;
 	}
-	if (!(flow->flags & FLOW_ANY_SOURCE) && !address_owner(stack, flow->source))
-		return -EINVAL;
+	if (!(flow->flags & FLOW_ANY_SOURCE) && !local_address_link(stack, flow->source))
+		return -ENETUNREACH;
 	return 0;
 }
 

@@ -78,7 +78,8 @@ static int64_t ping_bind(struct sock *sk, const struct sockaddr *address, sockle
 	if (in->sin_family != AF_INET && (in->sin_family != AF_UNSPEC || in->sin_addr.s_addr != INADDR_ANY))
 		return -EAFNOSUPPORT;
 	type = address_type(sk->stack, in->sin_addr);
-	if (type == RTN_MULTICAST || type == RTN_BROADCAST || !inet_address_bindable(sk, in->sin_addr, type))
+	if (in->sin_addr.s_addr && (type == RTN_MULTICAST || type == RTN_BROADCAST ||
+				    !inet_address_bindable(sk, in->sin_addr, type)))
 		return -EADDRNOTAVAIL;
 	if (sk->port)
 		return -EINVAL;

@@ -37,9 +37,11 @@ static bool filtered(struct sock *sk, const struct pktbuf *packet)
 
 void raw_queue(struct sock *sk, struct pktbuf *packet)
 {
-	if (sk->receive_allocated >= (uint32_t)sk->receive_buffer || !datagram_queue(sk, packet)) {
+	if (sk->receive_allocated >= (uint32_t)sk->receive_buffer) {
 		sk->drops++;
 		pktbuf_free(sk->stack, packet);
+	} else {
+		datagram_queue(sk, packet);
 	}
 }
 

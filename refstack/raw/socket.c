@@ -86,6 +86,16 @@ static int64_t raw_connect(struct sock *sk, struct pl_call *call, const struct s
 	return address->sa_family == AF_UNSPEC ? raw_disconnect(sk) : datagram_connect(sk, address, length, NULL);
 }
 
+/* The name's port is the protocol, until the socket has been disconnected. */
+static int64_t raw_getname(struct sock *sk, struct sockaddr_in *address, bool peer)
+{
+	int64_t result = inet_getname(sk, address, peer);
+
+	if (!peer && !raw_sk(sk)->hashed)
+		address->sin_port = 0;
+	return result;
+}
+
 /* --- send ------------------------------------------------------------------------------------------------------------------ */
 
 static int64_t destination(struct sock *sk, const struct msghdr *msg, struct datagram_send *send)
@@ -324,7 +334,7 @@ const struct proto raw_proto = {
 	.bind = raw_bind,
 	.connect = raw_connect,
 	.shutdown = datagram_shutdown,
-	.getname = inet_getname,
+	.getname = raw_getname,
 	.sendmsg = raw_sendmsg,
 	.recvmsg = raw_recvmsg,
 	.setsockopt = raw_setsockopt,

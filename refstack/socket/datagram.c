@@ -4,15 +4,10 @@
 #include "error_queue.h"
 #include "options.h"
 
-bool datagram_queue(struct sock *sk, struct pktbuf *packet)
+void datagram_queue(struct sock *sk, struct pktbuf *packet)
 {
 	struct datagram_control *control = datagram_control_of(packet);
 
-	if (sk->receive_allocated + packet->truesize > (uint32_t)sk->receive_buffer &&
-	    sk->receive_allocated > (uint32_t)sk->receive_buffer) {
-		sk->drops++;
-		return false;
-	}
 	control->stamp = sock_receive_stamp(sk, packet);
 	control->drops = sk->drops;
 	sk->incoming_cpu = 0;
@@ -20,7 +15,6 @@ bool datagram_queue(struct sock *sk, struct pktbuf *packet)
 	pktbuf_queue_push(&sk->receive_queue, packet);
 	if (!sock_flag(sk, SF_DEAD))
 		sock_data_ready(sk);
-	return true;
 }
 
 /* Where SO_PEEK_OFF stands: 0 when it is off or does not apply. */

@@ -19,8 +19,8 @@ static inline struct datagram_control *datagram_control_of(struct pktbuf *packet
 }
 
 /* --- receiving (datagram.c) ---------------------------------------------------------------------------------------------- */
-/* Queue a packet for sk, charged, and tell it; false: no room (the caller counts and frees). */
-bool datagram_queue(struct sock *sk, struct pktbuf *packet);
+/* Queue a packet for sk, charged, and tell it. Whether there is room is the protocol's to say. */
+void datagram_queue(struct sock *sk, struct pktbuf *packet);
 /*
  * The next packet for recvmsg: waits as flags and SO_RCVTIMEO say. The packet stays queued with MSG_PEEK, else it is taken out; the
  * caller frees its reference.

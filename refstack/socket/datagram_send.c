@@ -278,15 +278,27 @@ int64_t datagram_may_send(struct sock *sk)
 	return sk->shutdown & SEND_SHUTDOWN ? -EPIPE : 0;
 }
 
+/* What Linux adds to the bytes of a packet that it allocates for sending: room for a link header, and rounding. */
+#define SEND_SLACK 31
+
+/* A datagram is built of its fragments, all before the last of which may take twice the send buffer. */
+static bool fragments_fit(const struct sock *sk, uint32_t mtu, uint32_t header, uint32_t length)
+{
+	uint32_t part = mtu > header + 8 ? (mtu - header) & ~7u : 8, count = (length + part - 1) / part;
+
+	return header + length <= mtu || (uint64_t)(count - 1) * truesize_linear(header + part + SEND_SLACK) < 2 * (uint64_t)sk->send_buffer;
+}
+
 int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length, uint16_t port)
 {
 	uint32_t mtu = sock_path_mtu(sk, send->route), options = send->options ? send->options->length : 0;
 	uint32_t most = sock_ignores_df(sk) ? UINT16_MAX : mtu;
 
-	if (length + sizeof(struct iphdr) + options <= most)
-		return 0;
-	sock_queue_local_error(sk, EMSGSIZE, send->destination, port, mtu - options);
-	return -EMSGSIZE;
+	if (length + sizeof(struct iphdr) + options > most) {
+		sock_queue_local_error(sk, EMSGSIZE, send->destination, port, mtu - options);
+		return -EMSGSIZE;
+	}
+	return fragments_fit(sk, mtu, sizeof(struct iphdr) + options, length) ? 0 : -ENOBUFS;
 }
 
 /* --- connect -------------------------------------------------------------------------------------------------------------- */

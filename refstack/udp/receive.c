@@ -8,6 +8,8 @@
 
 #include <netinet/udp.h>
 
+#define PAGE 4096
+
 static bool is_lite(const struct pktbuf *packet)
 {
 	return ip_header(packet)->protocol == IPPROTO_UDPLITE;
@@ -71,6 +73,20 @@ static bool covers_enough(struct udp_sock *up, struct pktbuf *packet)
 	return !up->receive_coverage_set || !coverage || (up->receive_coverage && coverage >= up->receive_coverage);
 }
 
+/*
+ * Is there room for a packet of this truesize? A first packet always finds some. Memory comes in pages, and what a page has left is
+ * kept for the next packets (sk_forward_alloc, as SO_MEMINFO shows it).
+ */
+static bool make_room(struct sock *sk, uint32_t truesize)
+{
+	if (sk->receive_allocated && sk->receive_allocated + truesize > (uint32_t)sk->receive_buffer)
+		return false;
+	while (sk->forward_allocated < (int32_t)truesize)
+		sk->forward_allocated += PAGE;
+	sk->forward_allocated -= (int32_t)truesize;
+	return true;
+}
+
 /* Queue for one socket, data at the payload. Consumes. */
 static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *packet)
 {
@@ -80,10 +96,13 @@ static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *pack
 		return;
 	}
 	pktbuf_pull(packet, sizeof(struct udphdr));
-	if (datagram_queue(sk, packet))
+	if (!make_room(sk, packet->truesize)) {
+		sk->drops++;
+		UDP_COUNT(stack, is_lite(packet), RcvbufErrors);
+		drop(stack, packet);
 		return;
-	UDP_COUNT(stack, is_lite(packet), RcvbufErrors);
-	drop(stack, packet);
+	}
+	datagram_queue(sk, packet);
 }
 
 /* To a group or a broadcast address: a copy for each socket that takes it. Consumes. */
@@ -183,6 +202,8 @@ static void give_back(struct udp_sock *up, struct pktbuf *packet)
 	if (up->deficit < (uint32_t)sk->receive_buffer >> 2 && up->reader_packets)
 		return;
 	sk->receive_allocated -= up->deficit;
+	sk->forward_allocated += (int32_t)up->deficit;
+	sk->forward_allocated -= (sk->forward_allocated - 1) / PAGE * PAGE;
 	up->deficit = 0;
 }
 

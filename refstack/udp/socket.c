@@ -55,10 +55,10 @@ static int64_t udp_connect(struct sock *sk, struct pl_call *call, const struct s
 	return datagram_connect(sk, address, length, udp_rehash);
 }
 
-/* UDP-Lite's coverage is never between nothing and the header. */
+/* UDP-Lite's coverage is everything (0), or at least the header. */
 static uint16_t coverage(int value)
 {
-	if (value > 0 && value < (int)sizeof(struct udphdr))
+	if (value && value < (int)sizeof(struct udphdr))
 		return sizeof(struct udphdr);
 	return (uint16_t)(value > UINT16_MAX ? UINT16_MAX : value);
 }
