@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guardian.h"
 #include "nodes.h"
 
 /* Seconds that the kernel may keep a name or an attribute: neither changes while it exists. */
@@ -32,6 +33,7 @@ struct fusefs {
 	struct node_table nodes;
 	void (*before)(void *context);
 	void *context;
+	struct guardian guardian;
 };
 
 struct handle {
@@ -301,15 +303,16 @@ struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **err
 	*error = "no memory";
 	if (!fs)
 		return NULL;
-	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .context = config->context };
+	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .context = config->context, .guardian.life = -1 };
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		fuse_opt_add_arg(&arguments, words[i]);
-	if (config->guarded)
-		fuse_opt_add_arg(&arguments, "-oauto_unmount");
 	fs->session = fuse_session_new(&arguments, &operations, sizeof(operations), fs);
 	fuse_opt_free_args(&arguments);
 	*error = "libfuse refuses a session";
 	if (!fs->session)
+		goto failed;
+	*error = "no process to guard the mount";
+	if (config->guarded && guardian_start(&fs->guardian, config->directory) < 0)
 		goto failed;
 	*error = "cannot mount (is /dev/fuse there, and may we mount here?)";
 	if (fuse_session_mount(fs->session, config->directory) < 0)
@@ -358,6 +361,7 @@ void fusefs_unmount(struct fusefs *fs)
 		fuse_session_unmount(fs->session);
 		fuse_session_destroy(fs->session);
 	}
+	guardian_stop(&fs->guardian);
 	node_free_all(&fs->nodes);
 	free(fs);
 }

@@ -15,7 +15,7 @@ struct fusefs;
 struct fusefs_config {
 	struct pl_stack *stack;		/* may be changed later with fusefs_show; NULL: an empty tree */
 	const char *directory;		/* where to mount; or "/dev/fd/N", an open /dev/fuse that is mounted already */
-	bool guarded;			/* unmounted even when this process is killed (by fusermount3, which stays behind to see to it) */
+	bool guarded;			/* unmounted even when this process is killed (guardian.h) */
 	void (*before)(void *context);	/* told before a request touches the stack: a live run moves the clock here; may be NULL */
 	void *context;
 };

@@ -99,7 +99,7 @@ def test_mount_ends_with_its_program(tmp_path):
         time.sleep(generator.random() * 0.05)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    wait_until(lambda: not mounted(tmp_path))
+        wait_until(lambda: not mounted(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
