@@ -146,7 +146,7 @@ static struct cleaned remove_acknowledged(struct tcp_sock *tp, struct ack_event 
 		cleaned.whole = whole;
 		if (!whole)
 			break;
-		tcp_stamp_acked(tp, packet, event->prior_una);
+		tcp_stamp_acked(tp, packet, event->prior_una, event->segment);
 		next = packet->next;
 		if (tp->retransmit_hint == packet)
 			tp->retransmit_hint = NULL;
@@ -156,7 +156,7 @@ static struct cleaned remove_acknowledged(struct tcp_sock *tp, struct ack_event 
 	if (!packet) {
 		tcp_chrono_stop(tp, CHRONO_BUSY);
 	} else {
-		tcp_stamp_acked(tp, packet, event->prior_una);
+		tcp_stamp_acked(tp, packet, event->prior_una, event->segment);
 		if (tcp_cb(packet)->sacked & TCPCB_SACKED_ACKED)
 			event->flag |= FLAG_SACK_RENEGING;
 	}

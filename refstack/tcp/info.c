@@ -1,6 +1,11 @@
-/* TCP_INFO. */
+/* TCP_INFO, and what of it goes with a time stamp. */
 #include "info.h"
+
+#include <linux/netlink.h>
+
 #include "send.h"
+
+enum { NLA_REHASH = TCP_NLA_TTL + 1 };	/* TCP_NLA_REHASH, newer than the headers of some machines */
 
 enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8, OPT_ECN_SEEN = 16, OPT_SYN_DATA = 32, OPT_USEC_TS = 64,
        OPT_TFO_CHILD = 128 };
@@ -125,4 +130,77 @@ void tcp_get_info(struct tcp_sock *tp, struct tcp_info_linux *info)
 	rate_info(tp, info);
 	receive_info(tp, info);
 	chrono_info(tp, info);
+}
+
+/* --- statistics with a time stamp ---------------------------------------------------------------------------------------------- */
+
+static void put_attribute(struct pktbuf *to, uint16_t type, const void *value, uint16_t length)
+{
+	struct nlattr header = { .nla_len = (uint16_t)(NLA_HDRLEN + length), .nla_type = type };
+	uint8_t *at = pktbuf_put(to, NLA_HDRLEN + (size_t)NLA_ALIGN(length));
+
+	memset(at, 0, NLA_HDRLEN + (size_t)NLA_ALIGN(length));
+	memcpy(at, &header, sizeof(header));
+	memcpy(at + NLA_HDRLEN, value, length);
+}
+
+static void put_u64(struct pktbuf *to, uint16_t type, uint64_t value)
+{
+	put_attribute(to, type, &value, sizeof(value));
+}
+
+static void put_u32(struct pktbuf *to, uint16_t type, uint32_t value)
+{
+	put_attribute(to, type, &value, sizeof(value));
+}
+
+static void put_u8(struct pktbuf *to, uint16_t type, uint8_t value)
+{
+	put_attribute(to, type, &value, sizeof(value));
+}
+
+#define STATISTICS_ROOM 400	/* 27 attributes of at most 12 bytes */
+
+/*
+ * SOF_TIMESTAMPING_OPT_STATS: netlink attributes TCP_NLA_* about the connection as it is now, and the departure of `packet`.
+ * ttl is that of the acknowledging packet, -1 when there is none. NULL: no memory.
+ */
+struct pktbuf *tcp_statistics(struct tcp_sock *tp, const struct pktbuf *packet, int ttl)
+{
+	struct pktbuf *to = pktbuf_new(tp->sk.stack, 0, STATISTICS_ROOM);
+	struct tcp_info_linux info;
+	uint16_t rehash = tp->timeout_rehash;
+
+	if (!to)
+		return NULL;
+	tcp_get_info(tp, &info);
+	put_u64(to, TCP_NLA_BUSY, info.tcpi_busy_time);
+	put_u64(to, TCP_NLA_RWND_LIMITED, info.tcpi_rwnd_limited);
+	put_u64(to, TCP_NLA_SNDBUF_LIMITED, info.tcpi_sndbuf_limited);
+	put_u64(to, TCP_NLA_DATA_SEGS_OUT, tp->data_segs_out);
+	put_u64(to, TCP_NLA_TOTAL_RETRANS, tp->total_retrans);
+	put_u64(to, TCP_NLA_PACING_RATE, info.tcpi_pacing_rate);
+	put_u64(to, TCP_NLA_DELIVERY_RATE, info.tcpi_delivery_rate);
+	put_u32(to, TCP_NLA_SND_CWND, tp->snd_cwnd);
+	put_u32(to, TCP_NLA_REORDERING, tp->reordering);
+	put_u32(to, TCP_NLA_MIN_RTT, info.tcpi_min_rtt);
+	put_u8(to, TCP_NLA_RECUR_RETRANS, tp->retransmits);
+	put_u8(to, TCP_NLA_DELIVERY_RATE_APP_LMT, tp->rate_app_limited);
+	put_u32(to, TCP_NLA_SND_SSTHRESH, tp->snd_ssthresh);
+	put_u32(to, TCP_NLA_DELIVERED, tp->delivered);
+	put_u32(to, TCP_NLA_DELIVERED_CE, tp->delivered_ce);
+	put_u32(to, TCP_NLA_SNDQ_SIZE, tp->write_seq - tp->snd_una);
+	put_u8(to, TCP_NLA_CA_STATE, tp->ca_state);
+	put_u64(to, TCP_NLA_BYTES_SENT, tp->bytes_sent);
+	put_u64(to, TCP_NLA_BYTES_RETRANS, tp->bytes_retrans);
+	put_u32(to, TCP_NLA_DSACK_DUPS, tp->dsack_dups);
+	put_u32(to, TCP_NLA_REORD_SEEN, tp->reord_seen);
+	put_u32(to, TCP_NLA_SRTT, info.tcpi_rtt);
+	put_attribute(to, TCP_NLA_TIMEOUT_REHASH, &rehash, sizeof(rehash));
+	put_u32(to, TCP_NLA_BYTES_NOTSENT, info.tcpi_notsent_bytes);
+	put_u64(to, TCP_NLA_EDT, (uint64_t)tcp_cb(packet)->sent);
+	if (ttl >= 0)
+		put_u8(to, TCP_NLA_TTL, (uint8_t)ttl);
+	put_u32(to, NLA_REHASH, info.tcpi_rehash);
+	return to;
 }

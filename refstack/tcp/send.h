@@ -319,11 +319,14 @@ bool tcp_ecn_echo_received(const struct tcp_sock *tp, const struct tcp_segment *
 /* --- stamp.c: transmit time stamps and MSG_ZEROCOPY ----------------------------------------------------------------------------- */
 /* SCHED: the packet reached the link's queue; SND: it left (not when the queue dropped it). */
 void tcp_stamp_sent(struct tcp_sock *tp, const struct pktbuf *packet, const struct pktbuf *sent, bool left);
-void tcp_stamp_acked(struct tcp_sock *tp, struct pktbuf *packet, uint32_t prior_una);
+void tcp_stamp_acked(struct tcp_sock *tp, struct pktbuf *packet, uint32_t prior_una, const struct tcp_segment *segment);
 struct tcp_zerocopy *tcp_zerocopy_hold(struct tcp_zerocopy *zerocopy);
 
 /* --- sendsock.c ------------------------------------------------------------------------------------------------------------------- */
 void tcp_sndbuf_expand(struct tcp_sock *tp);
+
+/* --- info.c ---------------------------------------------------------------------------------------------------------------------- */
+struct pktbuf *tcp_statistics(struct tcp_sock *tp, const struct pktbuf *packet, int ttl);
 
 /* --- metrics.c -------------------------------------------------------------------------------------------------------------------- */
 void tcp_metrics_init(struct tcp_sock *tp);

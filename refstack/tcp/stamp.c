@@ -27,37 +27,49 @@ void tcp_stamp_request(struct tcp_sock *tp, struct pktbuf *packet, uint32_t time
 		cb->timestamp_key = cb->seq + pktbuf_length(packet) - 1;
 }
 
-/* The packet itself goes with the report, unless only the stamp was asked for. */
-static void report(struct tcp_sock *tp, uint32_t type, const struct pktbuf *packet, uint32_t key)
+/*
+ * Report a stamp of `buffer`. `packet` is what goes with the report, unless only the stamp was asked for; the statistics of
+ * SOF_TIMESTAMPING_OPT_STATS take its place then. ttl: of the acknowledgement, -1 when it is not about one.
+ */
+static void report(struct tcp_sock *tp, uint32_t type, const struct pktbuf *buffer, const struct pktbuf *packet, int ttl)
 {
 	struct sock *sk = &tp->sk;
+	struct pl_stack *stack = sk->stack;
 	bool only_stamp = sk->timestamping & SOF_TIMESTAMPING_OPT_TSONLY;
-	struct pktbuf *payload = only_stamp ? NULL : pktbuf_copy(sk->stack, packet, 0);
+	bool statistics = only_stamp && (sk->timestamping & SOF_TIMESTAMPING_OPT_STATS);
+	struct pktbuf *payload = NULL;
 
-	if (!only_stamp && (!payload || !(capable(sk->stack, CAP_NET_RAW) || sk->stack->sysctl.tstamp_allow_data))) {
-		pktbuf_free(sk->stack, payload);
+	if (!only_stamp && !stack->sysctl.tstamp_allow_data && !capable(stack, CAP_NET_RAW))
 		return;
-	}
-	sock_queue_timestamp(sk, type, key - sk->timestamp_key, payload, false);
+	if (statistics)
+		payload = tcp_statistics(tp, buffer, ttl);
+	else if (!only_stamp)
+		payload = pktbuf_copy(stack, packet, 0);
+	if (!payload && (statistics || !only_stamp))
+		return;
+	sock_queue_timestamp(sk, type, tcp_cb(buffer)->timestamp_key - sk->timestamp_key, payload, statistics);
 }
 
 void tcp_stamp_sent(struct tcp_sock *tp, const struct pktbuf *packet, const struct pktbuf *sent, bool left)
 {
-	const struct tcp_control *cb = tcp_cb(packet);
+	uint8_t wanted = tcp_cb(packet)->tx_flags;
 
-	if (cb->tx_flags & TCPTX_SCHED)
-		report(tp, SCM_TSTAMP_SCHED, sent, cb->timestamp_key);
-	if ((cb->tx_flags & TCPTX_SOFTWARE) && left)
-		report(tp, SCM_TSTAMP_SND, sent, cb->timestamp_key);
+	if (wanted & TCPTX_SCHED)
+		report(tp, SCM_TSTAMP_SCHED, packet, sent, -1);
+	if ((wanted & TCPTX_SOFTWARE) && left)
+		report(tp, SCM_TSTAMP_SND, packet, sent, -1);
 }
 
-/* The acknowledgement at hand moved snd_una from prior_una: does it cover the byte? */
-void tcp_stamp_acked(struct tcp_sock *tp, struct pktbuf *packet, uint32_t prior_una)
+/* The acknowledgement `segment` moved snd_una from prior_una: does it cover the byte? */
+void tcp_stamp_acked(struct tcp_sock *tp, struct pktbuf *packet, uint32_t prior_una, const struct tcp_segment *segment)
 {
 	struct tcp_control *cb = tcp_cb(packet);
 
-	if (cb->txstamp_ack && !before(cb->timestamp_key, prior_una) && before(cb->timestamp_key, tp->snd_una))
-		report(tp, SCM_TSTAMP_ACK, packet, cb->timestamp_key);
+	if (!cb->txstamp_ack || before(cb->timestamp_key, prior_una) || !before(cb->timestamp_key, tp->snd_una))
+		return;
+	const struct pktbuf *ack = segment->packet;
+	int ttl = ack && ack->network ? ((const struct iphdr *)ack->network)->ttl : -1;
+	report(tp, SCM_TSTAMP_ACK, packet, packet, ttl);
 }
 
 /* --- MSG_ZEROCOPY ------------------------------------------------------------------------------------------------------------ */
