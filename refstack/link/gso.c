@@ -1,7 +1,7 @@
 /* Software segmentation: a large TCP packet for a link that wants none. */
 #include <netinet/in.h>
 #include <netinet/ip.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 
 #include "link.h"
 
@@ -20,7 +20,7 @@ static void patch_piece(struct pktbuf *piece, unsigned number, uint32_t offset, 
 	if (!last)
 		tcp->fin = tcp->psh = 0;
 	if (!first)
-		tcp->res2 &= 1;		/* CWR goes with the first piece only */
+		tcp->cwr = 0;		/* goes with the first piece only */
 	tcp->check = 0;
 	uint32_t sum = checksum_pseudo((struct in_addr){ ip->saddr }, (struct in_addr){ ip->daddr }, IPPROTO_TCP, length);
 	tcp->check = checksum_finish(checksum_add(tcp, length, sum));

@@ -8,6 +8,7 @@
 #include <plumbline/inspect.h>
 #include <plumbline/link.h>
 #include <plumbline/stack.h>
+#include <plumbline/sysctl.h>
 
 #define LOCAL "192.168.0.1"
 #define REMOTE "192.0.2.1"
