@@ -54,6 +54,7 @@ struct pool_state {
 	unsigned *again, agains;	/* jobs to hand out again */
 	unsigned finished;
 	int failed;			/* errno of making a worker */
+	bool ended_badly;		/* a worker, after it had answered for all its jobs */
 	sigset_t outside;		/* the signal mask to wait with */
 };
 
@@ -122,7 +123,11 @@ static void worker_set_up(pid_t parent)
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
-static void worker_main(const struct pool *pool, int fd)
+/* Of the address sanitizer, where the program is built with it: whether memory was lost, told on standard error. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+/* Until no more jobs come. The process's exit status. */
+static int worker_main(const struct pool *pool, int fd)
 {
 	struct arena *arena = arena_new();
 	uint32_t job;
@@ -143,6 +148,8 @@ static void worker_main(const struct pool *pool, int fd)
 		arena_reset(arena);
 	} while (!pool->fresh);
 	arena_free(arena);
+	/* A process with a single job may sit in namespaces in which the sanitizer cannot look at it. */
+	return !pool->fresh && __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() ? 1 : 0;
 }
 
 /* --- in the parent --------------------------------------------------------------------------------------------------- */
@@ -150,7 +157,7 @@ static void worker_main(const struct pool *pool, int fd)
 static bool worker_start(struct pool_state *state, struct worker *worker)
 {
 	pid_t parent = getpid();
-	int pair[2];
+	int pair[2], status;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
 		state->failed = errno;
@@ -166,9 +173,9 @@ static bool worker_start(struct pool_state *state, struct worker *worker)
 			}
 		close(pair[0]);
 		worker_set_up(parent);
-		worker_main(state->pool, pair[1]);
+		status = worker_main(state->pool, pair[1]);
 		fflush(NULL);
-		_exit(0);
+		_exit(status);
 	}
 	state->failed = worker->pid < 0 ? errno : 0;
 	close(pair[1]);
@@ -315,6 +322,8 @@ static void worker_end(struct pool_state *state, struct worker *worker)
 	waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED);
 	if (worker->holds)
 		fail(state, worker, how_it_ended(state, worker, &info));
+	else if (info.si_code != CLD_EXITED || info.si_status)
+		state->ended_badly = true;
 	while (worker->holds)
 		state->again[state->agains++] = worker->held[--worker->holds];
 	close(worker->socket);
@@ -458,5 +467,7 @@ int pool_run(const struct pool *pool)
 	free(state.worker);
 	free(state.wait);
 	free(state.again);
-	return stop_signal ? stop_signal : -state.failed;
+	if (stop_signal)
+		return stop_signal;
+	return state.failed ? -state.failed : state.ended_badly ? -ECHILD : 0;
 }

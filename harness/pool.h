@@ -27,7 +27,8 @@ struct pool {
 
 /*
  * Run all jobs. Returns when the last is done, or early on SIGINT or SIGTERM: every worker is killed and reaped then, and the
- * signal's number is returned; else 0, or -errno when no worker can be made.
+ * signal's number is returned; else 0, or -errno: ECHILD when all jobs are done but a worker did not end well afterwards (it
+ * crashed, or a sanitizer found lost memory), others when no worker can be made.
  */
 int pool_run(const struct pool *pool);
 

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,6 +24,7 @@ struct session_state {
 	struct slot *slot;
 	unsigned reported, settled;
 	bool progress;			/* standard error is a terminal */
+	bool ended_badly;		/* a worker, after its last script */
 };
 
 static pl_time now(void)
@@ -146,6 +148,10 @@ static int run_unsettled(struct session_state *state, unsigned workers)
 	pool.workers = workers < jobs ? workers : jobs;
 	result = jobs ? pool_run(&pool) : 0;
 	free(job);
+	if (result == -ECHILD) {
+		state->ended_badly = true;
+		result = 0;
+	}
 	return result;
 }
 
@@ -177,7 +183,9 @@ int session_run(const struct session *session)
 	free(state.slot);
 	if (result < 0)
 		fprintf(stderr, "plumbline: no worker process can be started: %s\n", strerror(-result));
-	if (result)
-		return result > 0 ? -result : EXIT_FAILED;
-	return report_exit_status(&report->totals);
+	if (state.ended_badly)
+		fprintf(stderr, "plumbline: a worker process did not end well\n");
+	if (result > 0)
+		return -result;
+	return result || state.ended_badly ? EXIT_FAILED : report_exit_status(&report->totals);
 }

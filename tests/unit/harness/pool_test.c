@@ -15,7 +15,7 @@
 
 #define JOBS 64
 
-enum behaviour { PASSES, CRASHES, EXITS, HANGS, LEAVES_A_CHILD, SAYS_A_LOT };
+enum behaviour { PASSES, CRASHES, EXITS, HANGS, LEAVES_A_CHILD, SAYS_A_LOT, DIES_LATER, TAKES_LONG };
 
 struct trial {
 	enum behaviour behaviour[JOBS];
@@ -56,6 +56,12 @@ static void run(void *context, unsigned job, struct arena *arena, struct outcome
 		text = arena_alloc(arena, 3000001);
 		memset(text, 'x', 3000000);
 		outcome->before = text;
+		break;
+	case DIES_LATER:
+		ualarm(50000, 0);
+		break;
+	case TAKES_LONG:
+		usleep(500000);
 		break;
 	}
 	outcome->verdict = job % 2 ? OUTCOME_FAIL : OUTCOME_PASS;
@@ -189,6 +195,19 @@ Test(pool, long_outcomes_arrive_whole)
 	check(&trial);
 	cr_assert_eq(trial.said[3], 3000000);
 	cr_assert_eq(trial.said[5], 3000000);
+}
+
+/* All jobs have their outcomes; the worker that dies has none to answer for. Each of the two has a worker of its own. */
+Test(pool, a_worker_that_does_not_end_well)
+{
+	struct trial trial = { .behaviour = { DIES_LATER, TAKES_LONG } };
+	struct pool pool = { .job = (unsigned[]){ 0, 1 }, .jobs = 2, .workers = 2, .run = run, .done = done, .context = &trial };
+
+	cr_assert_eq(pool_run(&pool), -ECHILD);
+	cr_assert_eq(trial.told[0], 1);
+	cr_assert_eq(trial.told[1], 1);
+	cr_assert_str_eq(trial.reason[0], "job 0");
+	cr_assert_str_eq(trial.reason[1], "job 1");
 }
 
 Test(pool, a_signal_ends_everything)
