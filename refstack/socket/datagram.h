@@ -59,6 +59,11 @@ int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct 
 int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t port, int flags, bool connected);
 /* The IP layer's part of it, for a datagram of `length` bytes with its IP header. */
 void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_t length, struct ip_send *ip);
+/*
+ * Give a datagram to the IP layer. Linux's device lets go of it at once, which wakes whoever waits to write: an edge that
+ * EPOLLET sees after every datagram. Consumes the packet; 0 or the error of the way out.
+ */
+int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip);
 /* May a socket send now: minus its pending error, -EPIPE after shutdown, or 0 (sock_alloc_send_skb). */
 int64_t datagram_may_send(struct sock *sk);
 /* -EMSGSIZE, with a report for IP_RECVERR, when `length` bytes behind the IP header are too many for one datagram. */

@@ -269,6 +269,14 @@ void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_
 	ip_send_datagram_df(ip, sk, send->route, length);
 }
 
+int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip)
+{
+	int error = ip_send_packet(sk->stack, packet, ip);
+
+	sock_write_space(sk);
+	return error;
+}
+
 int64_t datagram_may_send(struct sock *sk)
 {
 	int error = sock_error_take(sk);

@@ -187,6 +187,26 @@ static int64_t fcntl_dup(struct pl_stack *stack, struct pl_file *file, int64_t f
 	return fd;
 }
 
+/* F_SETOWN_EX, F_GETOWN_EX: a thread, a process or a process group; F_SETOWN tells the last two apart by the sign. */
+static int64_t fcntl_owner_ex(struct pl_file *file, int command, void *argument)
+{
+	struct f_owner_ex owner;
+
+	if (!argument)
+		return -EFAULT;
+	if (command == F_GETOWN_EX) {
+		owner.type = file->owner < 0 ? F_OWNER_PGRP : F_OWNER_PID;
+		owner.pid = file->owner < 0 ? -file->owner : file->owner;
+		memcpy(argument, &owner, sizeof(owner));
+		return 0;
+	}
+	memcpy(&owner, argument, sizeof(owner));
+	if (owner.type != F_OWNER_TID && owner.type != F_OWNER_PID && owner.type != F_OWNER_PGRP)
+		return -EINVAL;
+	file->owner = owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
+	return 0;
+}
+
 /* What F_SETFL may change (fcntl(2)); the rest of the flags stays as it was opened. */
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 
@@ -221,6 +241,9 @@ int64_t call_fcntl(struct pl_stack *stack, struct pl_call *call)
 	case F_SETOWN:
 		file->owner = (int)value;
 		return 0;
+	case F_SETOWN_EX:
+	case F_GETOWN_EX:
+		return fcntl_owner_ex(file, (int)call->arg[1], call_pointer(call, 2));
 	case F_GETSIG:
 		return file->signal;
 	case F_SETSIG:

@@ -162,7 +162,14 @@ static struct wait_queue *epoll_wait_queue(struct pl_file *file)
 	return &file->epoll->pollers;
 }
 
+/* A set has requests of its own (busy polling), and refuses all others so. */
+static int64_t epoll_ioctl(struct pl_file *file, unsigned long request, void *argument)
+{
+	return -EINVAL;
+}
+
 const struct file_ops epoll_file_ops = {
+	.ioctl = epoll_ioctl,
 	.poll = epoll_poll,
 	.wait = epoll_wait_queue,
 	.release = epoll_release,

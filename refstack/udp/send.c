@@ -95,7 +95,7 @@ static int64_t send_packet(struct sock *sk, const struct datagram_send *send, ui
 	write_checksum(sk, send, packet);
 	packet->checksum_ok = true;
 	datagram_ip_send(sk, send, (uint32_t)(pktbuf_length(packet) + sizeof(struct iphdr) + options), &ip);
-	error = ip_send_packet(stack, packet, &ip);
+	error = datagram_transmit(sk, packet, &ip);
 	if (!error) {
 		UDP_COUNT(stack, udp_is_lite(sk), OutDatagrams);
 	} else if (error == -ENOBUFS && !sock_flag(sk, SF_RECVERR)) {
