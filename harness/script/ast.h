@@ -146,6 +146,7 @@ struct diagnostics {
 	struct diagnostic *item;
 	unsigned count;
 };
+#define DIAGNOSTICS_MOST 100	/* further ones are counted by nobody and not kept */
 
 /* -D NAME=VALUE */
 struct define {

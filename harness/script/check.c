@@ -72,13 +72,24 @@ static bool noted(const struct check *check, const char *word)
 	return false;
 }
 
+/* Looking for what a word means to be takes time, which is only spent while somebody reads the answer. */
+static bool nobody_reads(struct check *check)
+{
+	if (check->diagnostics->count < DIAGNOSTICS_MOST)
+		return false;
+	check->errors++;
+	return true;
+}
+
 static void check_unknown(struct check *check, const char *word, const struct source_span *span)
 {
-	const char *nearest = symbol_nearest(word);
+	const char *nearest;
 
+	if ((check->undefined_allowed && noted(check, word)) || nobody_reads(check))
+		return;
+	nearest = symbol_nearest(word);
 	if (check->undefined_allowed && !nearest && looks_like_define(word)) {
-		if (!noted(check, word))
-			report(check, DIAGNOSTIC_NOTE, span, NULL, "'%.60s' is taken for a define", word);
+		report(check, DIAGNOSTIC_NOTE, span, NULL, "'%.60s' is taken for a define", word);
 		return;
 	}
 	report_unknown(check, span, "symbol", word, nearest, "a number, a symbol, or a word that -D gives a value");
@@ -142,7 +153,7 @@ static void check_member(struct check *check, const char *name, const struct sou
 {
 	const char *nearest;
 
-	if (member_known(name))
+	if (member_known(name) || nobody_reads(check))
 		return;
 	nearest = word_nearest(name, members, MEMBERS, member_name);
 	if (!nearest && looks_like_define(name)) {
@@ -188,6 +199,8 @@ static void check_function(struct check *check, const struct expr *expr)
 
 	while (i < FUNCTIONS && strcmp(functions[i].name, expr->word))
 		i++;
+	if (i == FUNCTIONS && nobody_reads(check))
+		return;
 	if (i == FUNCTIONS) {
 		report_unknown(check, &expr->span, "function", expr->word,
 			       word_nearest(expr->word, functions, FUNCTIONS, function_name),
@@ -343,6 +356,8 @@ static void check_errno(struct check *check, const struct call_spec *call)
 		return;
 	if (symbol_value(call->errno_name, &value) && symbol_name("errno", value) && call->errno_name[0] == 'E')
 		return;
+	if (nobody_reads(check))
+		return;
 	nearest = symbol_nearest(call->errno_name);
 	if (check->undefined_allowed && !nearest && looks_like_define(call->errno_name)) {
 		check_unknown(check, call->errno_name, &call->errno_span);
@@ -358,6 +373,8 @@ static void check_call(struct check *check, const struct event *event)
 	char buffer[40];
 
 	if (!call_find(call->name, &shape)) {
+		if (nobody_reads(check))
+			return;
 		report_unknown(check, &call->name_span, "call", call->name,
 			       word_nearest(call->name, pl_call_table, PL_OP_COUNT, call_name), "a socket call");
 		return;
@@ -416,6 +433,8 @@ static void check_option(struct check *check, const struct script_option *option
 	const char *expected, *nearest;
 	char buffer[120];
 
+	if (!row && nobody_reads(check))
+		return;
 	if (!row) {
 		nearest = script_option_nearest(option->name);
 		report(check, DIAGNOSTIC_ERROR, &option->span, NULL, "unknown option --%.60s%s%s%s", option->name,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_DIAGNOSTICS 100 /* further ones only repeat what the first ones say */
 #define LONGEST_LINE 200     /* of a source line, as shown */
 
 static void *must(void *memory)
@@ -17,17 +16,21 @@ static void *must(void *memory)
 	return memory;
 }
 
+/* The last that is kept says that others are not. */
 void diagnostics_add(struct diagnostics *diagnostics, enum diagnostic_level level, const struct source_span *span,
 		     const char *expected, const char *format, va_list arguments)
 {
 	struct diagnostic *item;
 
-	if (!diagnostics || diagnostics->count >= MOST_DIAGNOSTICS)
+	if (!diagnostics || diagnostics->count >= DIAGNOSTICS_MOST)
 		return;
 	diagnostics->item = must(realloc(diagnostics->item, (diagnostics->count + 1) * sizeof(*diagnostics->item)));
 	item = &diagnostics->item[diagnostics->count++];
-	item->level = level;
-	item->span = *span;
+	*item = (struct diagnostic){ .level = level, .span = *span };
+	if (diagnostics->count == DIAGNOSTICS_MOST) {
+		item->message = must(strdup("there is more of this kind; the rest is left out"));
+		return;
+	}
 	if (vasprintf(&item->message, format, arguments) < 0)
 		item->message = must(NULL);
 	item->expected = expected ? must(strdup(expected)) : NULL;

@@ -107,7 +107,7 @@ struct event *event_packet(struct parse *parse, bool inbound, struct prefixes pr
 			   const struct place *place)
 {
 	struct event *event = event_new(parse, EVENT_PACKET);
-	struct packet_spec *spec = event->packet = arena_alloc(parse->arena, sizeof(*spec));
+	struct packet_spec *spec = event->packet = body->spec;
 
 	ip_fields(parse, &body->packet->layer[0], body->ip);
 	check_direction(parse, body->packet, inbound, &body->place);
@@ -115,6 +115,5 @@ struct event *event_packet(struct parse *parse, bool inbound, struct prefixes pr
 	spec->inbound = inbound;
 	spec->link = prefixes.link;
 	spec->link_span = parse_span(&prefixes.link_place);
-	spec->packet = *body->packet;
 	return event;
 }

@@ -170,6 +170,7 @@ struct bytes parse_unescape(struct parse *parse, struct slice text, const struct
 	char *out = arena_alloc(parse->arena, text.length + 1);
 
 	bytes.at = out;
+	bytes.room = text.length + 1;
 	for (size_t i = 0; i < text.length; i++) {
 		size_t took;
 
@@ -195,14 +196,20 @@ struct bytes parse_unescape(struct parse *parse, struct slice text, const struct
 	return bytes;
 }
 
+/* `first` is used up: the joined string grows in its memory, which doubles when it must. */
 struct bytes parse_join(struct parse *parse, struct bytes first, struct bytes second)
 {
-	struct bytes bytes = first;
-	char *both = arena_alloc(parse->arena, first.length + second.length + 1);
+	size_t length = first.length + second.length;
 
-	memcpy(both, first.at, first.length);
-	memcpy(both + first.length, second.at, second.length);
-	bytes.at = both;
-	bytes.length = first.length + second.length;
-	return bytes;
+	if (length >= first.room) {
+		char *larger = arena_alloc(parse->arena, 2 * length + 1);
+
+		memcpy(larger, first.at, first.length);
+		first.at = larger;
+		first.room = 2 * length + 1;
+	}
+	memcpy(first.at + first.length, second.at, second.length);
+	first.at[length] = '\0';
+	first.length = length;
+	return first;
 }

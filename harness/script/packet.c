@@ -227,8 +227,10 @@ void ip_fields(struct parse *parse, struct layer *layer, struct items items)
 struct body *body_new(struct parse *parse, enum layer_kind kind, const struct place *place)
 {
 	struct body *body = arena_alloc(parse->arena, sizeof(*body));
-	struct packet *packet = body->packet = arena_alloc(parse->arena, sizeof(*packet));
+	struct packet *packet;
 
+	body->spec = arena_alloc(parse->arena, sizeof(*body->spec));
+	packet = body->packet = &body->spec->packet;
 	packet->layer[0].kind = parse->ipv6 || kind == LAYER_ICMPV6 ? LAYER_IPV6 : LAYER_IPV4;
 	packet->layer[1].kind = kind;
 	packet->layers = 2;

@@ -73,8 +73,8 @@ struct members {
 };
 
 struct bytes {
-	const char *at;
-	size_t length;
+	char *at;
+	size_t length, room;
 	bool given;
 	struct place place;
 };
@@ -98,7 +98,8 @@ struct prefixes {
 
 /* A packet from its IP header inwards while it is put together; layer[0] is the IP header. */
 struct body {
-	struct packet *packet;
+	struct packet_spec *spec;	/* what the event will have; in a quotation only its packet counts */
+	struct packet *packet;		/* &spec->packet */
 	struct items ip;
 	bool padding;			/* "raw (N)": in a quotation it counts the whole ICMP message */
 	struct packet *quoted;
