@@ -161,9 +161,11 @@ bool pktbuf_reserve(struct pl_stack *stack, struct pktbuf *packet, size_t length
 	if (room <= size)
 		return true;
 	room += room / 2;	/* whoever appends once will append again */
-	uint8_t *head = realloc(packet->head, room);
+	uint8_t *head = malloc(room);
 	if (!head)
 		return false;
+	memcpy(head, packet->head, used);
+	free(packet->head);
 	packet->head = head;
 	packet->data = head + data;
 	packet->tail = head + used;

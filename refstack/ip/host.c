@@ -8,8 +8,6 @@ int ip_host_new(struct pl_stack *stack)
 	if (!stack->ip)
 		return -ENOMEM;
 	prng_bytes(&stack->prng, stack->ip->id_key, sizeof(stack->ip->id_key));
-	for (size_t i = 0; i < IP_ID_BUCKETS; i++)
-		stack->ip->ids[i].next = (uint16_t)prng_u32(&stack->prng);
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct ip_host {
 	uint8_t id_key[16];
 	struct {
 		uint16_t next;
+		bool used;		/* it starts anywhere, when first needed */
 		uint32_t jiffies;	/* when it was last used */
 	} ids[IP_ID_BUCKETS];
 	struct pmtu_exception *exceptions;

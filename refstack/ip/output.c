@@ -24,6 +24,12 @@ static uint16_t id_from_bucket(struct pl_stack *stack, const struct ip_send *sen
 	} about = { send->destination.s_addr, send->source.s_addr, send->protocol };
 	size_t bucket = siphash(host->id_key, &about, sizeof(about)) % IP_ID_BUCKETS;
 	uint32_t now = stack_jiffies(stack);
+
+	if (!host->ids[bucket].used) {
+		host->ids[bucket].used = true;
+		host->ids[bucket].next = (uint16_t)prng_u32(&stack->prng);
+		host->ids[bucket].jiffies = now;
+	}
 	uint32_t skip = prng_below(&stack->prng, now - host->ids[bucket].jiffies);
 	uint16_t id = (uint16_t)(host->ids[bucket].next + skip);
 
