@@ -73,36 +73,10 @@ static bool eval_binary(const struct run *run, const struct expr *expr, int64_t 
 
 	if (!eval_int(run, expr->member[0].value, &left, error) || !eval_int(run, expr->member[1].value, &right, error))
 		return false;
-	switch (expr->operator) {
-	case '+':
-		*value = (int64_t)((uint64_t)left + (uint64_t)right);
+	if (expr_operate(expr->operator, left, right, value))
 		return true;
-	case '-':
-		*value = (int64_t)((uint64_t)left - (uint64_t)right);
-		return true;
-	case '*':
-		*value = (int64_t)((uint64_t)left * (uint64_t)right);
-		return true;
-	case '/':
-		if (!right || (left == INT64_MIN && right == -1)) {
-			*error = "division by zero";
-			return false;
-		}
-		*value = left / right;
-		return true;
-	case '<':
-		*value = (int64_t)((uint64_t)left << (right & 63));
-		return true;
-	case '>':
-		*value = (int64_t)((uint64_t)left >> (right & 63));
-		return true;
-	case '&':
-		*value = left & right;
-		return true;
-	default:
-		*error = arena_printf(run->arena, "unknown operator %c", expr->operator);
-		return false;
-	}
+	*error = "the arithmetic has no result (a division by zero?)";
+	return false;
 }
 
 static const char *const kind_names[] = {

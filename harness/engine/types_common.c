@@ -1,6 +1,8 @@
 /* The types that the tables of options, requests and control messages are made of. */
 #include "types_tables.h"
 
+#include "members.h"
+
 #include <linux/errqueue.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -122,4 +124,27 @@ const struct type *type_by_members(const struct expr *expr)
 			return known[i];
 	}
 	return NULL;
+}
+
+bool type_has_member(const struct type *type, const char *name)
+{
+	if (!type)
+		return false;
+	for (unsigned i = 0; i < type->members; i++)
+		if (!strcmp(type->member[i].name, name) || type_has_member(type->member[i].type, name))
+			return true;
+	return type_has_member(type->element, name);
+}
+
+bool type_member_known(const char *name)
+{
+	static const struct type *const others[] = { &type_pollfd, &type_epoll_event };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (type_has_member(known[i], name))
+			return true;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (type_has_member(others[i], name))
+			return true;
+	return options_have_member(name) || controls_have_member(name) || requests_have_member(name);
 }

@@ -87,3 +87,11 @@ const struct type *type_of_option(int level, int name)
 			return rows[i].type;
 	return NULL;
 }
+
+bool options_have_member(const char *name)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (type_has_member(rows[i].type, name))
+			return true;
+	return false;
+}

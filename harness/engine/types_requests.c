@@ -31,3 +31,11 @@ const struct request_row *request_row(enum pl_op op, unsigned long request)
 			return &rows[i];
 	return op == PL_OP_fcntl ? &plain_fcntl : &unknown_ioctl;
 }
+
+bool requests_have_member(const char *name)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (type_has_member(rows[i].type, name))
+			return true;
+	return false;
+}

@@ -15,4 +15,11 @@
 extern const struct type type_s64, type_family, type_sockaddr_in, type_linger, type_ip_mreqn, type_ip_mreq, type_ip_mreq_source,
 	type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event;
 
+/* Whether the type, or one inside it, is a structure with a member of this name. */
+bool type_has_member(const struct type *type, const char *name);
+/* The same over all types of one table. */
+bool options_have_member(const char *name);
+bool controls_have_member(const char *name);
+bool requests_have_member(const char *name);
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/members.h"
 #include "ast.h"
 #include "options.h"
 #include "symbols.h"
@@ -103,7 +104,7 @@ static void check_word(struct check *check, const char *word, const struct sourc
 		check_unknown(check, word, span);
 }
 
-/* Structures. */
+/* Structures. The engine's types have their members; here are those that it reads by itself, and others of the manual pages. */
 
 /* clang-format off */
 static const char *const members[] = {
@@ -145,8 +146,8 @@ static bool member_known(const char *name)
 	for (unsigned i = 0; i < MEMBERS; i++)
 		if (!strcmp(members[i], name))
 			return true;
-	/* tcp_info and its like are reached by their own prefix; netlink attributes are symbols. */
-	return !strncmp(name, "tcpi_", 5) || symbol_value(name, &value);
+	/* Netlink attributes are symbols. */
+	return !strncmp(name, "tcpi_", 5) || symbol_value(name, &value) || type_member_known(name);
 }
 
 static void check_member(struct check *check, const char *name, const struct source_span *span)
