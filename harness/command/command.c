@@ -24,17 +24,27 @@ void command_jail_close(struct command_jail *jail)
 }
 #endif
 
+/* The links of a new shell become what the built-in forms have made of the stack's. */
+static void jail_start(struct commands *commands, struct arena *arena)
+{
+	const char *error;
+
+	if (command_jail_open(commands->stack, commands->config, arena, &commands->jail, &commands->jail_error) < 0) {
+		command_jail_close(commands->jail);
+		commands->jail = NULL;
+	} else if (commands->network) {
+		command_jail_run(commands->jail, commands->network, arena, &error);
+	}
+}
+
 int command_run(struct commands *commands, const char *command, bool init, struct arena *arena, const char **error)
 {
-	int status = command_builtin(commands->stack, command, commands->config->script_path, arena, error);
+	int status = command_builtin(commands, command, arena, error);
 
 	if (status != COMMAND_NOT_MINE)
 		return status;
-	if (!commands->jail && !commands->jail_error &&
-	    command_jail_open(commands->stack, commands->config, arena, &commands->jail, &commands->jail_error) < 0) {
-		command_jail_close(commands->jail);
-		commands->jail = NULL;
-	}
+	if (!commands->jail && !commands->jail_error)
+		jail_start(commands, arena);
 	if (!commands->jail) {
 		*error = commands->jail_error;
 		return -1;

@@ -21,6 +21,8 @@ struct commands {
 	const struct target_config *config;	/* what the stack was opened by */
 	struct command_jail *jail;
 	const char *jail_error;		/* why there can be none */
+	const char *network;		/* the lines of ip, tc and ethtool that were carried out without it; NULL: none */
+	unsigned qdiscs;		/* by ifindex: links that `tc qdisc add ... root` has given a queue */
 };
 
 /*
@@ -32,6 +34,6 @@ int command_run(struct commands *commands, const char *command, bool init, struc
 void commands_close(struct commands *commands);
 
 /* The built-in forms alone. As command_run, or COMMAND_NOT_MINE. */
-int command_builtin(struct pl_stack *stack, const char *command, const char *script_path, struct arena *arena, const char **error);
+int command_builtin(struct commands *commands, const char *command, struct arena *arena, const char **error);
 
 #endif
