@@ -164,8 +164,8 @@ bool pktbuf_reserve(struct pl_stack *stack, struct pktbuf *packet, size_t length
 	uint8_t *head = malloc(room);
 	if (!head)
 		return false;
-	memcpy(head, packet->head, used);
-	free(packet->head);
+	uint8_t *old = packet->head;
+	memcpy(head, old, used);
 	packet->head = head;
 	packet->data = head + data;
 	packet->tail = head + used;
@@ -173,6 +173,7 @@ bool pktbuf_reserve(struct pl_stack *stack, struct pktbuf *packet, size_t length
 	packet->network = network >= 0 ? head + network : NULL;
 	packet->transport = transport >= 0 ? head + transport : NULL;
 	stack->usage.packet_bytes += room - size;
+	free(old);
 	return true;
 }
 

@@ -281,9 +281,11 @@ int64_t datagram_may_send(struct sock *sk)
 {
 	int error = sock_error_take(sk);
 
+	if (!error && sk->shutdown & SEND_SHUTDOWN)
+		error = -EPIPE;
 	if (error)
-		return error;
-	return sk->shutdown & SEND_SHUTDOWN ? -EPIPE : 0;
+		COUNT(sk->stack, Ip, OutDiscards);
+	return error;
 }
 
 /* What Linux adds to the bytes of a packet that it allocates for sending: room for a link header, and rounding. */
@@ -306,7 +308,10 @@ int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, u
 		sock_queue_local_error(sk, EMSGSIZE, send->destination, port, mtu - options);
 		return -EMSGSIZE;
 	}
-	return fragments_fit(sk, mtu, sizeof(struct iphdr) + options, length) ? 0 : -ENOBUFS;
+	if (fragments_fit(sk, mtu, sizeof(struct iphdr) + options, length))
+		return 0;
+	COUNT(sk->stack, Ip, OutDiscards);
+	return -ENOBUFS;
 }
 
 /* --- connect -------------------------------------------------------------------------------------------------------------- */
