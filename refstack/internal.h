@@ -109,6 +109,9 @@ int icmp_host_new(struct pl_stack *stack);
 void icmp_host_free(struct pl_stack *stack);
 int socket_host_new(struct pl_stack *stack);
 void socket_host_free(struct pl_stack *stack);	/* cancels waiting calls, then destroys every descriptor and socket, silently */
+int tcp_host_new(struct pl_stack *stack);
+void tcp_host_free(struct pl_stack *stack);
+void tcp_reap(struct pl_stack *stack);	/* free connections that are done with: the last thing of every settling */
 int udp_host_new(struct pl_stack *stack);
 void udp_host_free(struct pl_stack *stack);
 int raw_host_new(struct pl_stack *stack);

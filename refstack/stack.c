@@ -105,6 +105,7 @@ void stack_settle(struct pl_stack *stack)
 		stack_softirq(stack);
 		calls_run_ready(stack);
 	} while (stack->backlog.count || stack->ready_first);
+	tcp_reap(stack);
 	stack->settling = false;
 }
 

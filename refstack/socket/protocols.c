@@ -10,6 +10,7 @@
  * Protocols join as their files do.
  */
 static const struct proto *const protocols[] = {
+	&tcp_proto,
 	&udp_proto,
 	&udplite_proto,
 	&ping_proto,

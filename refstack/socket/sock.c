@@ -45,6 +45,37 @@ struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int typ
 	return sk;
 }
 
+struct sock *sock_clone(const struct sock *parent)
+{
+	struct sock *sk = sock_new(parent->stack, parent->proto, parent->type, parent->protocol);
+
+	if (!sk)
+		return NULL;
+	struct sock *next = sk->all_next, **prev = sk->all_prev;
+
+	memcpy(sk, parent, parent->proto->size);
+	sk->all_next = next;
+	sk->all_prev = prev;
+	sk->hash_next = NULL;
+	sk->references = 1;
+	sk->has_descriptor = false;
+	sk->bound_address = sk->bound_port = false;
+	sk->error = sk->error_soft = 0;
+	sk->receive_allocated = sk->write_allocated = sk->write_queued = sk->optmem = sk->drops = 0;
+	sk->forward_allocated = 0;
+	sk->priority = 0;
+	sk->cookie = 0;
+	sk->peek_offset = -1;
+	sk->receive_queue = sk->error_queue = (struct pktbuf_queue){ 0 };
+	sk->wait = (struct wait_queue){ 0 };
+	sk->memberships = NULL;
+	sk->options = NULL;
+	sk->route = NULL;
+	sk->ip_id_set = false;
+	sock_flag_set(sk, SF_DONE, false);
+	return sk;
+}
+
 void sock_route_forget(struct sock *sk)
 {
 	if (sk->route)

@@ -185,6 +185,8 @@ static inline void sock_flag_set(struct sock *sk, enum sock_flag flag, bool on)
 /* --- made and freed ------------------------------------------------------------------------------------------------ */
 /* Zeroed but for the defaults of SOL_SOCKET and IPPROTO_IP, with one reference; proto->init is the caller's. NULL: no memory. */
 struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int type, int protocol);
+/* A copy of a listening socket for a connection of its own: options, not memberships, queues, names or route. NULL: no memory. */
+struct sock *sock_clone(const struct sock *parent);
 void sock_hold(struct sock *sk);
 void sock_put(struct sock *sk);		/* the last reference destroys it */
 /* A descriptor for sk, which takes over the caller's reference; SOCK_NONBLOCK, SOCK_CLOEXEC in flags. -EMFILE, -ENOMEM: untouched. */

@@ -64,6 +64,11 @@ void tcp_ecn_request(struct tcp_request *request, const struct tcp_segment *syn)
 		request->ecn = ECN_OK;
 }
 
+void tcp_ecn_cookie(struct tcp_request *request, const struct route *route, bool asked)
+{
+	request->ecn = asked && (tcp_sysctl(request->listener)->tcp_ecn || route_wants_ecn(route)) ? ECN_OK : 0;
+}
+
 uint16_t tcp_ecn_synack_flags(const struct tcp_request *request)
 {
 	return request->ecn & ECN_OK ? TH_ECE : 0;

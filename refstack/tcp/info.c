@@ -15,7 +15,7 @@ static uint8_t options(const struct tcp_sock *tp)
 	return (uint8_t)((tp->tstamp_ok ? OPT_TIMESTAMPS : 0) | (tp->sack_ok ? OPT_SACK : 0) | (tp->wscale_ok ? OPT_WSCALE : 0) |
 			 (tp->ecn_flags & ECN_ANY ? OPT_ECN : 0) | (tp->ecn_flags & ECN_SEEN ? OPT_ECN_SEEN : 0) |
 			 (tp->syn_data_acked ? OPT_SYN_DATA : 0) | (tp->usec_ts ? OPT_USEC_TS : 0) |
-			 (tp->syn_fastopen_ch ? OPT_TFO_CHILD : 0));
+			 (tp->syn_fastopen_child ? OPT_TFO_CHILD : 0));
 }
 
 static uint32_t ms_since(const struct tcp_sock *tp, uint32_t jiffies)

@@ -100,6 +100,7 @@ struct tcp_control {
 	uint64_t delivered_us, first_tx_us;
 	uint32_t delivered, delivered_ce, in_flight;
 	uint32_t timestamp_key;
+	uint8_t fragments;		/* user pages of MSG_ZEROCOPY that it refers to */
 	uint8_t tx_flags;		/* TCPTX_* */
 	struct tcp_zerocopy *zerocopy;	/* holds a reference */
 };
@@ -155,6 +156,7 @@ struct tcp_entry {
 /* A connection that has not finished its handshake: the kernel's request_sock, in state TCP_NEW_SYN_RECV. */
 struct tcp_request {
 	struct tcp_entry entry;
+	struct pl_stack *stack;
 	struct tcp_request *next;	/* in the listener's list of requests, later in its accept queue */
 	struct tcp_sock *listener;
 	struct tcp_sock *child;		/* the full socket: from the third segment on, with Fast Open from the SYN on */
@@ -171,9 +173,10 @@ struct tcp_request {
 	uint32_t mark;
 	int link;			/* the SYN came in on */
 	uint8_t syn_tos;
+	bool ecn_cookie;		/* a cookie says that the SYN asked for ECN */
+	pl_time rst_expires;		/* Fast Open: a child that was reset counts against the limit until then */
 	struct ip_options *options;	/* the SYN's IP options, to be returned; NULL: none */
-	void *saved_syn;
-	uint32_t saved_syn_length, saved_syn_ip;
+	struct tcp_saved_syn *saved_syn;
 };
 
 struct tcp_fastopen_cookie {
@@ -233,7 +236,7 @@ struct tcp_host {
 	int64_t memory_pressure;	/* jiffies at which it began, 0: none */
 	uint32_t challenge_second, challenge_left;	/* RFC 5961 section 7 */
 	uint32_t fastopen_blackholes;	/* times Fast Open was switched off, for the back-off */
-	int64_t fastopen_blackhole_jiffies;
+	pl_time fastopen_blackhole_since;
 	struct tcp_metrics *metrics;	/* metrics.c */
 	struct tcp_sock *dead;		/* to be freed by tcp_reap, by listen_next */
 };
@@ -248,6 +251,14 @@ struct tcp_sock {
 	struct tcp_bind_bucket *bind;	/* holds the port */
 	struct tcp_sock *bind_next, **bind_previous;
 	bool connect_bound;		/* connect() chose the port, nobody bound it */
+	bool write_pending;		/* a writer waits for the connection: its data can carry the handshake's last ACK */
+	uint8_t repair_queue;		/* TCP_REPAIR_QUEUE */
+	struct tcp_sending {		/* a sendmsg under way that has waited (sendmsg.c) */
+		const struct pl_call *call;
+		struct tcp_zerocopy *zerocopy;
+		size_t in_syn;		/* bytes that went with the SYN */
+		bool fastopen, fastopen_done;	/* its connect is under way, is over */
+	} sending;
 	uint8_t socket_state;		/* SS_*: what connect and listen may still do */
 
 	/* --- sequence space --- */
@@ -371,7 +382,8 @@ struct tcp_sock {
 	struct tcp_request *requests;				/* listener: not yet established */
 	uint32_t accept_queue, accept_backlog, request_count, request_young;	/* sk_ack_backlog, sk_max_ack_backlog, qlen, young */
 	struct tcp_request *request;		/* Fast Open child in SYN-RECV: fastopen_rsk */
-	uint32_t syncookie_overflow;		/* jiffies of the last overflow, for syncookies */
+	pl_time syncookie_overflow;		/* when the last cookie was sent */
+	bool syncookie_sent;
 	/* Fast Open, client: */
 	struct tcp_fastopen_request {		/* a sendmsg or connect that puts data or a cookie request into the SYN */
 		struct tcp_fastopen_cookie cookie;
@@ -379,7 +391,7 @@ struct tcp_sock {
 		size_t size, copied;
 		bool active;
 	} fastopen_req;
-	bool syn_fastopen, syn_fastopen_exp, syn_fastopen_ch, syn_data, syn_data_acked, fastopen_connect, fastopen_no_cookie;
+	bool syn_fastopen, syn_fastopen_exp, syn_fastopen_ch, syn_fastopen_child, syn_data, syn_data_acked, fastopen_connect, fastopen_no_cookie;
 	uint8_t fastopen_client_fail;		/* TFO_* of TCP_INFO */
 	struct tcp_saved_syn { uint32_t length; uint8_t bytes[]; } *saved_syn;
 	/* Fast Open, listener: */
@@ -489,6 +501,7 @@ int tcp_set_congestion_control(struct tcp_sock *tp, const char *name, bool privi
 /* ecn.c: the handshake's flags and options, and what arriving data says */
 void tcp_ecn_request(struct tcp_request *request, const struct tcp_segment *syn);	/* tcp_ecn_create_request */
 uint16_t tcp_ecn_synack_flags(const struct tcp_request *request);			/* TH_ECE, TH_CWR, TH_AE of the SYN-ACK */
+void tcp_ecn_cookie(struct tcp_request *request, const struct route *route, bool asked);	/* the same, from a SYN cookie */
 void tcp_ecn_child(struct tcp_sock *tp, const struct tcp_request *request);
 void tcp_ecn_third_ack(struct tcp_sock *tp, const struct tcp_segment *segment);
 void tcp_ecn_receive_synack(struct tcp_sock *tp, const struct tcp_segment *segment);
@@ -547,6 +560,7 @@ void tcp_mem_update(struct tcp_sock *tp);		/* after tp's queues grew or shrank *
 /* socket.c: may the writer go on? wake: is it worth waking him (__sk_stream_is_writeable); and sk_stream_memory_free */
 bool tcp_stream_writeable(const struct tcp_sock *tp, bool wake);
 bool tcp_stream_memory_free(const struct tcp_sock *tp);
+void tcp_write_space(struct tcp_sock *tp);		/* sk_write_space: wake the writer when there is room worth it */
 /* What sock_wake is told: sk_data_ready, sk_write_space, sk_error_report, sk_state_change. */
 #define TCP_WAKE_DATA (EPOLLIN | EPOLLPRI | EPOLLRDNORM | EPOLLRDBAND)
 #define TCP_WAKE_WRITE (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)
