@@ -6,6 +6,7 @@
  * kernel_capture.c  what leaves on a link, with the kernel's time stamps
  * kernel_call.c     system calls, on threads where they might block
  * kernel_time.c     instants, waits, priorities
+ * kernel_ticks.c    processors on which the kernel's timers are on time
  * kernel_session.c  what is widened once for a whole run, and put back
  * kernel_machine.c  what the reference stack must know of this machine
  * worker.c          the threads; shell.c: commands, in a pid namespace of their own

@@ -1,5 +1,5 @@
 /*
- * What is widened once for a whole run.
+ * What is widened once for a whole run, and put back. (And ticks that are kept going: kernel_ticks.c.)
  *
  * A network namespace may use those congestion controls only that net.ipv4.tcp_allowed_congestion_control names, which only the
  * first namespace has. A run that may write it allows every one that is available, and puts back what was there.
@@ -30,12 +30,14 @@
 #include <unistd.h>
 
 #include "../arena.h"
+#include "kernel_ticks.h"
 
 #define LIST_ROOM 1024
 
 struct target_session {
 	pid_t guardian;		/* 0: nothing had to be done */
 	int end;		/* written to to tell it */
+	int ticks;		/* keeps the ticks going; -1: not */
 };
 
 /* What the state file keeps, a line each. */
@@ -260,6 +262,7 @@ struct target_session *session_begin(const struct session_files *files, struct a
 			restore(files, fd);
 		need = -1;
 	}
+	session->ticks = -1;
 	*note = need < 0 ? note_text(files, arena) : NULL;
 	if (fd >= 0) {
 		/* The guardian's copy keeps the description, and with it the lock on the users' byte. */
@@ -277,12 +280,18 @@ struct target_session *kernel_session_begin(struct arena *arena, const char **no
 		.state = "/run/plumbline-congestion-control",
 	};
 
-	return session_begin(&files, arena, note);
+	struct target_session *session = session_begin(&files, arena, note);
+
+	session->ticks = kernel_ticks_begin();
+	return session;
 }
 
 void kernel_session_end(struct target_session *session)
 {
-	if (!session || session->guardian <= 0)
+	if (!session)
+		return;
+	kernel_ticks_end(session->ticks);
+	if (session->guardian <= 0)
 		return;
 	(void)!write(session->end, "", 1);
 	while (waitpid(session->guardian, NULL, 0) < 0 && errno == EINTR)

@@ -12,6 +12,7 @@
  * scripts allow 4 ms, and of all starts this one keeps the most timers within that where a jiffy is as long.
  */
 #include "kernel.h"
+#include "kernel_ticks.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -57,7 +58,7 @@ void kernel_priority_raise(struct kernel_target *kernel)
 {
 	struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
 	cpu_set_t here;
-	int cpu = sched_getcpu();
+	int cpu = kernel_ticks_cpu();
 
 	prctl(PR_SET_TIMERSLACK, 1);
 	/* Nothing is to be paged out once it was used; limits of those who may not lock all of it are left alone. */
