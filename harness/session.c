@@ -9,7 +9,14 @@
 #include "arena.h"
 #include "subcommand.h"
 
-#define NOISY_TRIES 4		/* runs of one script at most */
+#define NOISY_TRIES 4		/* runs of one script alone at most, the first included */
+
+/*
+ * In real time, scripts that run beside each other disturb each other. First all run; those that failed run once more, still
+ * beside each other, unless they were noisy; and those that were, or that did not fail the same way twice, run alone.
+ */
+enum phase { PHASE_ALL, PHASE_CONFIRM, PHASE_ALONE };
+#define CONFIRM_MOST (5 * PL_NSEC_PER_SEC)	/* a quiet failure of a script that takes longer than this is believed at once */
 
 /* What is known of one script. The arena holds the outcome until it is reported. */
 struct slot {
@@ -17,12 +24,14 @@ struct slot {
 	struct outcome outcome;
 	unsigned tries;
 	bool settled;
+	enum phase next;		/* when it is to run again, if it is not settled */
 };
 
 struct session_state {
 	const struct session *session;
 	struct slot *slot;
 	unsigned reported, settled;
+	enum phase phase;
 	bool progress;			/* standard error is a terminal */
 	bool ended_badly;		/* a worker, after its last script */
 };
@@ -103,17 +112,38 @@ static void settle_noisy(struct slot *slot)
 		slot->outcome.verdict = OUTCOME_NOISY;
 }
 
+/* Whether what came of a script is final; else slot->next says when it is to run again. `line`: of its failure before, 0: none. */
+static bool final(const struct session_state *state, struct slot *slot, unsigned line)
+{
+	bool bad = failed(&slot->outcome), noisy = bad && slot->outcome.noisy;
+	bool confirm = state->session->workers > 1 && slot->outcome.wall <= CONFIRM_MOST;
+
+	slot->next = PHASE_ALONE;
+	if (!state->session->real_time)
+		return true;
+	switch (state->phase) {
+	case PHASE_ALL:
+		if (!noisy && confirm)
+			slot->next = PHASE_CONFIRM;
+		return !bad || (!noisy && !confirm);
+	case PHASE_CONFIRM:
+		return bad && !noisy && outcome_line(&slot->outcome) == line;
+	case PHASE_ALONE:
+		return !noisy || slot->tries >= NOISY_TRIES;
+	}
+	return true;
+}
+
 static void on_done(void *context, unsigned job, const struct outcome *outcome)
 {
 	struct session_state *state = context;
 	struct slot *slot = &state->slot[job];
-	bool noisy;
+	unsigned line = slot->arena ? outcome_line(&slot->outcome) : 0;
 
 	slot->tries++;
 	keep(slot, outcome, state->session->paths->path[job]);
-	noisy = state->session->real_time && failed(outcome) && outcome->noisy;
-	slot->settled = !noisy || slot->tries == NOISY_TRIES;
-	if (noisy && slot->settled)
+	slot->settled = final(state, slot, line);
+	if (slot->settled && failed(&slot->outcome) && slot->outcome.noisy && state->session->real_time)
 		settle_noisy(slot);
 	state->settled += slot->settled;
 	if (slot->settled)
@@ -128,8 +158,8 @@ static void run_job(void *context, unsigned job, struct arena *arena, struct out
 	state->session->run(state->session->context, job, arena, outcome);
 }
 
-/* The scripts not settled, through so many workers: 0, or a signal or error as pool_run has it. */
-static int run_unsettled(struct session_state *state, unsigned workers)
+/* The scripts whose turn it is in this phase, through so many workers: 0, or a signal or error as pool_run has it. */
+static int run_phase(struct session_state *state, enum phase phase, unsigned workers)
 {
 	const struct session *session = state->session;
 	unsigned *job = calloc(session->paths->count + 1, sizeof(*job)), jobs = 0;
@@ -141,8 +171,9 @@ static int run_unsettled(struct session_state *state, unsigned workers)
 
 	if (!job)
 		abort();
+	state->phase = phase;
 	for (unsigned i = 0; i < session->paths->count; i++)
-		if (!state->slot[i].settled)
+		if (!state->slot[i].settled && state->slot[i].next == phase)
 			job[jobs++] = i;
 	pool.jobs = jobs;
 	pool.workers = workers < jobs ? workers : jobs;
@@ -167,9 +198,11 @@ int session_run(const struct session *session)
 		abort();
 	report->totals.scripts = session->paths->count;
 	report_begin(report);
-	result = run_unsettled(&state, session->workers);
-	for (unsigned tries = 1; !result && state.settled < session->paths->count && tries < NOISY_TRIES; tries++)
-		result = run_unsettled(&state, 1);
+	result = run_phase(&state, PHASE_ALL, session->workers);
+	if (!result)
+		result = run_phase(&state, PHASE_CONFIRM, session->workers);
+	while (!result && state.settled < session->paths->count)
+		result = run_phase(&state, PHASE_ALONE, 1);
 	for (unsigned i = 0; i < session->paths->count; i++)
 		if (state.slot[i].arena && !state.slot[i].settled)
 			settle_noisy(&state.slot[i]);

@@ -43,7 +43,8 @@ struct run_result {
 	struct failure *failure;	/* the first; with keep_going all of them */
 	unsigned failures;
 	const char *reason;		/* skip and error */
-	bool noisy;			/* the harness's own lateness could explain the failure */
+	bool noisy;			/* the harness's own lateness, or a timer's by a jiffy, could explain the failure */
+	bool near_miss;			/* something happened out of its time, but by no more than a jiffy */
 	pl_time lateness;
 	pl_time wall;			/* real time that it took */
 	struct trace trace;

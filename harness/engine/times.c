@@ -8,6 +8,8 @@
  */
 #include "run.h"
 
+#define JIFFY (4 * PL_NSEC_PER_MSEC)	/* of a kernel with HZ=250: what its timers count in */
+
 const char *event_what(const struct event *event)
 {
 	switch (event->kind) {
@@ -78,6 +80,8 @@ bool time_check(const struct run *run, enum event_time_kind kind, pl_time at, pl
 		until = at;
 	if (actual >= at - tolerance && actual <= until + tolerance)
 		return true;
+	if (actual >= at - tolerance - JIFFY && actual <= until + tolerance + JIFFY)
+		run->result->near_miss = true;
 	if (kind == TIME_RELATIVE_RANGE)
 		*reason = arena_printf(run->arena, "timing error: expected %s in relative time range +%.6f~+%.6f but it happened at %+.6f",
 				       what, (double)(at - run->event_offset) / 1e9, (double)(until - run->event_offset) / 1e9,

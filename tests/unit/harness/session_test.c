@@ -17,7 +17,8 @@ static struct shared {
 	unsigned running, most;		/* at a time, in the runs after the first */
 } *shared;
 
-static unsigned failures[SCRIPTS];	/* so many runs of a script fail, noisily */
+static unsigned failures[SCRIPTS];	/* so many runs of a script fail */
+static bool quiet[SCRIPTS];		/* and not noisily */
 static char told[4096];
 
 static void begin(struct report *report)
@@ -47,7 +48,7 @@ static void run(void *context, unsigned job, struct arena *arena, struct outcome
 	if (tries > 1 && now > shared->most)
 		shared->most = now;
 	outcome->verdict = tries <= failures[job] ? *(enum outcome_verdict *)context : OUTCOME_PASS;
-	outcome->noisy = outcome->verdict != OUTCOME_PASS;
+	outcome->noisy = outcome->verdict != OUTCOME_PASS && !quiet[job];
 	__atomic_sub_fetch(&shared->running, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -94,6 +95,20 @@ Test(session, a_comparison_that_stays_noisy_says_so)
 	failures[0] = 99;
 	cr_assert_eq(session(6, true, OUTCOME_DIFFER), EXIT_FAILED);
 	cr_assert_eq(strncmp(told, "a:noisy:4 b:pass:1 ", 19), 0);
+}
+
+/* What fails the same way twice beside others fails; what does not is judged alone. */
+Test(session, a_failure_beside_others_is_confirmed)
+{
+	failures[1] = 99;
+	failures[4] = 1;
+	failures[6] = 2;
+	quiet[1] = quiet[4] = quiet[6] = true;
+	cr_assert_eq(session(6, true, OUTCOME_FAIL), EXIT_FAILED);
+	cr_assert_str_eq(told, "a:pass:1 b:fail:2 c:pass:1 d:pass:1 e:pass:3 f:pass:1 g:fail:2 h:pass:1 i:pass:1 j:pass:1 k:pass:1 "
+			       "l:pass:1 ");
+	cr_assert_eq(session(1, true, OUTCOME_FAIL), EXIT_FAILED);
+	cr_assert_eq(strncmp(told, "a:pass:1 b:fail:1 ", 18), 0, "alone, once is enough");
 }
 
 /* In virtual time nothing is late, and a failure is a failure. */
