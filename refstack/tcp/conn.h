@@ -185,6 +185,7 @@ uint32_t tcp_window_from_space(const struct tcp_sock *tp, int space);
 
 /* --- sockets ---------------------------------------------------------------------------------------------------------------- */
 int64_t tcp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *msg, int flags);
+int64_t tcp_read_sock(struct sock *sk, size_t (*take)(void *context, const uint8_t *bytes, size_t length), void *context);
 int64_t tcp_recvmsg(struct sock *sk, struct pl_call *call, struct msghdr *msg, int flags);
 int64_t tcp_setsockopt(struct sock *sk, int level, int name, const void *value, socklen_t length);
 int64_t tcp_getsockopt(struct sock *sk, int level, int name, void *value, socklen_t *length);

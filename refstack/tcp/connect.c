@@ -8,7 +8,7 @@
 /* --- connect() -------------------------------------------------------------------------------------------------------------- */
 static int64_t check_address(const struct sockaddr *address, socklen_t length)
 {
-	if (length < sizeof(struct sockaddr_in))
+	if (!address || length < sizeof(struct sockaddr_in))
 		return -EINVAL;
 	return address->sa_family == AF_INET ? 0 : -EAFNOSUPPORT;
 }
@@ -207,12 +207,13 @@ int64_t tcp_stream_connect(struct sock *sk, struct pl_call *call, const struct s
 	struct tcp_sock *tp = tcp_sk(sk);
 	int64_t impatient = -EINPROGRESS;
 	bool deferred = false;
-	if (length && address && length >= sizeof(address->sa_family) && address->sa_family == AF_UNSPEC) {
-		tp->socket_state = SS_UNCONNECTED;
-		return tcp_disconnect(tp);
-	}
-	if (length < sizeof(address->sa_family) && !(call->waiting && tp->socket_state == SS_CONNECTING))
+	if (address && length < sizeof(address->sa_family))
 		return -EINVAL;
+	if (address && address->sa_family == AF_UNSPEC) {
+		tcp_disconnect(tp);
+		tp->socket_state = SS_UNCONNECTED;
+		return 0;
+	}
 	/* A call that waits is run again from the top: then it has entered already. */
 	if (!call->waiting) {
 		int64_t result = enter(tp, address, length, from_sendmsg, &deferred, &impatient);

@@ -63,7 +63,7 @@ static int start(struct tcp_sock *tp)
 	tp->ack.pending = 0;
 	sk->state = TCP_LISTEN;
 	/* The port may have to be given up: reuse that suits sockets which connect does not suit two that listen. */
-	int error = tcp_get_port(tp, sk->port);
+	int error = tcp_get_port(tp, tp->bind ? sk->port : 0);
 	if (error) {
 		tcp_set_state(tp, TCP_CLOSE);
 		return error;

@@ -81,8 +81,7 @@ void tcp_put_port(struct tcp_sock *tp)
 	*tp->bind_previous = tp->bind_next;
 	if (tp->bind_next)
 		tp->bind_next->bind_previous = tp->bind_previous;
-	tp->bind = NULL;
-	tp->sk.port = 0;
+	tp->bind = NULL;	/* the name that getsockname gives, and the ports of a last reset, stay */
 	bucket_owner_gone(tp->sk.stack, bucket);
 }
 
@@ -358,7 +357,7 @@ int tcp_hash_connect(struct tcp_sock *tp)
 {
 	struct pl_stack *stack = tp->sk.stack;
 	struct tcp_timewait *displaced;
-	if (tp->sk.port) {
+	if (tp->bind) {
 		if (!tuple_free(tp, tp->sk.port, false, &displaced))
 			return -EADDRNOTAVAIL;
 		enter_table(tp, displaced);

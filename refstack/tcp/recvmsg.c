@@ -276,3 +276,36 @@ int64_t tcp_recvmsg(struct sock *sk, struct pl_call *call, struct msghdr *msg, i
 	put_control(&r);
 	return (int64_t)r.copied;
 }
+
+/* The queue lent to a reader in the kernel's sense: splice. */
+int64_t tcp_read_sock(struct sock *sk, size_t (*take)(void *context, const uint8_t *bytes, size_t length), void *context)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	struct reader r = { .tp = tp, .seq = &tp->copied_seq };
+	struct pktbuf *packet;
+	uint32_t offset;
+	int64_t copied = 0;
+	if (sk->state == TCP_LISTEN)
+		return -ENOTCONN;
+	while ((packet = packet_at(&r, &offset))) {
+		uint32_t whole = pktbuf_length(packet), length = whole - offset, urgent = tp->urg_seq - tp->copied_seq;
+		if (offset < whole) {
+			if (tp->urg_data && urgent < length)
+				length = urgent;
+			size_t taken = length ? take(context, packet->data + offset, length) : 0;
+			tp->copied_seq += (uint32_t)taken;
+			copied += (int64_t)taken;
+			if (taken < length || !length || offset + taken < whole)
+				break;
+		}
+		if (tcp_cb(packet)->flags & TH_FIN) {
+			take_fin(&r, packet);
+			break;
+		}
+		eat(&r, packet);
+	}
+	tcp_rcv_space_adjust(tp);
+	if (copied)
+		tcp_cleanup_rbuf(tp, (int)copied);
+	return copied;
+}

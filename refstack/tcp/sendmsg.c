@@ -151,7 +151,7 @@ static int64_t begin_fastopen(struct writer *w)
 	if (tp->fastopen_req.active)
 		return -EALREADY;
 	tp->fastopen_req = (struct tcp_fastopen_request){
-		.active = true, .data = w->msg, .size = w->size, .cookie = { .length = -1 }
+		.active = true, .data = w->msg, .size = w->size, .cookie = { .length = 0 }	/* ask for one, unless one is known */
 	};
 	tp->sending.fastopen = true;
 	if (sock_flag(&tp->sk, SF_DEFER_CONNECT) && tcp_connect_start(tp) < 0) {

@@ -3,9 +3,12 @@
  */
 #include "conn.h"
 
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+
+#include "../socket/options.h"
 
 /* --- made and destroyed ------------------------------------------------------------------------------------------------------- */
 void tcp_count_sock(struct tcp_sock *tp)
@@ -71,7 +74,7 @@ static int64_t tcp_bind(struct sock *sk, const struct sockaddr *address, socklen
 	int64_t result = inet_bind_check(sk, address, length, &to);
 	if (result)
 		return result;
-	if (sk->state != TCP_CLOSE || sk->port)
+	if (sk->state != TCP_CLOSE || tp->bind)
 		return -EINVAL;
 	uint16_t port = ntohs(to.sin_port);
 	int type = address_type(sk->stack, to.sin_addr);
@@ -100,7 +103,8 @@ static int64_t tcp_getname(struct sock *sk, struct sockaddr_in *address, bool pe
 		address->sin_port = htons(sk->port);
 		return 0;
 	}
-	if (!sk->remote_port || sk->state == TCP_CLOSE || sk->state == TCP_SYN_SENT)
+	/* accept tells the peer of a connection that is over already; getpeername does not. */
+	if (!sk->remote_port || (sk->has_descriptor && (sk->state == TCP_CLOSE || sk->state == TCP_SYN_SENT)))
 		return -ENOTCONN;
 	address->sin_addr = sk->remote;
 	address->sin_port = htons(sk->remote_port);
@@ -232,6 +236,51 @@ int64_t tcp_ioctl(struct sock *sk, unsigned long request, void *argument)
 	return 0;
 }
 
+/* --- told by the common options ---------------------------------------------------------------------------------------------- */
+static void tcp_keepalive_option(struct sock *sk, bool on)
+{
+	tcp_set_keepalive(tcp_sk(sk), on);
+}
+
+/* SO_RCVLOWAT: no more than half of what the buffer can become; and the buffer grows to hold it. */
+static int64_t tcp_set_low_water(struct sock *sk, int value)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	int most = (sk->receive_buffer_locked ? sk->receive_buffer : sk->stack->sysctl.tcp_rmem[2]) >> 1;
+	if (value > most)
+		value = most;
+	sk->receive_low_water = value ? value : 1;
+	tcp_data_ready(tp);
+	if (sk->receive_buffer_locked)
+		return 0;
+	int space = (int)tcp_space_from_window(tp, (uint32_t)value);
+	if (space > sk->receive_buffer) {
+		sk->receive_buffer = space;
+		if (tp->window_clamp && tp->window_clamp < (uint32_t)value)
+			tp->window_clamp = (uint32_t)value;
+	}
+	return 0;
+}
+
+/* Offsets in time stamp reports count from here: what is written next, or with the older flag what is not acknowledged. */
+static int64_t tcp_timestamp_key(struct sock *sk, uint32_t flags)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	if (sk->state == TCP_CLOSE || sk->state == TCP_LISTEN)
+		return -EINVAL;
+	sk->timestamp_key = flags & SOF_TIMESTAMPING_OPT_ID_TCP ? tp->write_seq : tp->snd_una;
+	return 0;
+}
+
+static void tcp_header_changed(struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	if (sk->state == TCP_CLOSE || sk->state == TCP_LISTEN)
+		return;
+	tp->ext_header_length = sk->options ? sk->options->length : 0;
+	tcp_sync_mss(tp, tp->pmtu_cookie);
+}
+
 const struct proto tcp_proto = {
 	.name = "TCP",
 	.type = SOCK_STREAM,
@@ -251,5 +300,11 @@ const struct proto tcp_proto = {
 	.setsockopt = tcp_setsockopt,
 	.getsockopt = tcp_getsockopt,
 	.ioctl = tcp_ioctl,
+	.read_sock = tcp_read_sock,
 	.poll = tcp_poll,
+	.keepalive = tcp_keepalive_option,
+	.set_receive_low_water = tcp_set_low_water,
+	.timestamp_key = tcp_timestamp_key,
+	.header_changed = tcp_header_changed,
+	.peek_offset = true,
 };
