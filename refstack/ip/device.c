@@ -26,8 +26,6 @@ void in_device_detach(struct pl_stack *stack, struct link *link)
 		device->addresses = ifa->next;
 		free(ifa);
 	}
-	free(device);
-	link->ipv4 = NULL;
 }
 
 /* Put an address in its place: primary ones by falling scope, secondary ones at the end. */

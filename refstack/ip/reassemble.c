@@ -298,7 +298,7 @@ static int whole_ecn(uint8_t seen)
 	return seen & CE && seen != CE ? IPTOS_ECN_CE : 0;
 }
 
-static struct pktbuf *join(struct fragment_queue *queue)
+static struct pktbuf *join(struct fragment_queue *queue, struct link *link)
 {
 	struct pl_stack *stack = queue->stack;
 	struct pktbuf *first = queue->runs->fragments.first;
@@ -313,7 +313,7 @@ static struct pktbuf *join(struct fragment_queue *queue)
 			memcpy(pktbuf_put(whole, pktbuf_length(piece)), piece->data, pktbuf_length(piece));
 	whole->network = whole->data;
 	whole->truesize = queue->memory;
-	whole->link = first->link;
+	whole->link = link;
 	whole->input_ifindex = first->input_ifindex;
 	whole->arrival = first->arrival;
 	whole->packet_type = first->packet_type;
@@ -344,11 +344,12 @@ struct pktbuf *reassemble(struct pl_stack *stack, struct pktbuf *packet, enum re
 		return NULL;
 	}
 	route = packet->route ? route_hold(packet->route) : NULL;
+	struct link *link = packet->link;
 	if (enqueue(queue, packet) && queue->first_in && queue->last_in && queue->received == queue->length) {
 		uint32_t header = (uint32_t)(queue->runs->fragments.first->data - queue->runs->fragments.first->network);
 
 		if (whole_ecn(queue->ecn) >= 0 && header + queue->length <= UINT16_MAX)
-			whole = join(queue);
+			whole = join(queue, link);
 		if (whole) {
 			COUNT(stack, Ip, ReasmOKs);
 			whole->route = route;	/* the last fragment's */

@@ -19,6 +19,7 @@ struct route *route_make(struct pl_stack *stack, uint8_t type, struct link *link
 	route->generation = stack->fib->generation;
 	route->type = type;
 	route->link = link;
+	link->references++;
 	return route;
 }
 
@@ -30,8 +31,10 @@ struct route *route_hold(struct route *route)
 
 void route_put(struct pl_stack *stack, struct route *route)
 {
-	if (route && --route->references == 0)
-		free(route);
+	if (!route || --route->references > 0)
+		return;
+	link_put(route->link);
+	free(route);
 }
 
 bool route_valid(const struct pl_stack *stack, const struct route *route)

@@ -145,6 +145,16 @@ static void link_remove(struct pl_stack *stack, struct link *link)
 	while (*place != link)
 		place = &(*place)->next;
 	*place = link->next;
+	link->deleted = true;
+	link->references++;
+	link_put(link);
+}
+
+void link_put(struct link *link)
+{
+	if (--link->references > 0 || !link->deleted)
+		return;
+	free(link->ipv4);
 	free(link);
 }
 
@@ -349,7 +359,6 @@ void link_host_free(struct pl_stack *stack)
 		struct link *link = stack->links;
 
 		in_device_detach(stack, link);
-		stack->links = link->next;
-		free(link);
+		link_remove(stack, link);
 	}
 }

@@ -35,11 +35,14 @@ struct link {
 	void (*output)(void *context, const struct pl_frame *frame);
 	void *context;
 	struct in_device *ipv4;
+	unsigned references;	/* routes that lead over it; a deleted link is freed with the last of them */
+	bool deleted;
 	uint64_t rx_packets, rx_bytes, rx_dropped, rx_errors, tx_packets, tx_bytes, tx_dropped, tx_errors, multicast;
 };
 
 struct link *link_by_index(const struct pl_stack *stack, int ifindex);
 struct link *link_by_name(const struct pl_stack *stack, const char *name);
+void link_put(struct link *link);	/* a route gives up its reference */
 static inline struct link *link_loopback(const struct pl_stack *stack)
 {
 	return stack->links;	/* the first link of every stack, and it cannot be deleted */

@@ -124,3 +124,18 @@ Test(fib, path_mtu_is_learnt_believed_and_forgotten)
 	cr_assert(route_mtu_locked(route));
 	route_put(fixture.stack, route);
 }
+
+/* Whoever still holds a route over a link that was deleted may read it. */
+Test(fib, route_outlives_its_link)
+{
+	struct flow flow = { .destination = addr("10.1.0.9") };
+	struct route *route = NULL;
+
+	cr_assert_eq(route_output(fixture.stack, &flow, &route), 0);
+	cr_assert_eq(pl_link_delete(fixture.stack, pl_link_find(fixture.stack, "tun1")), 0);
+	cr_assert_not(route_valid(fixture.stack, route));
+	cr_assert_eq(route_mtu(fixture.stack, route), 1500);
+	route_put(fixture.stack, route);
+	cr_assert_eq(lookup("10.1.0.9", "tun0", "10.1.0.9", LOCAL), 0);
+	cr_assert_eq(pl_link_delete(fixture.stack, 1), -EOPNOTSUPP);
+}
