@@ -197,7 +197,7 @@ static int64_t ping_sendmsg(struct sock *sk, struct pl_call *call, const struct 
 	send.protocol = sk->protocol;
 	if (!result)
 		result = datagram_route(sk, &send, 0, flags, false);
-	if (!result)
+	if (!result && !(flags & MSG_PROBE_ONLY))
 		result = send_request(sk, msg, length, &send);
 	datagram_send_end(sk, &send);
 	return result ? result : (int64_t)length;
@@ -221,8 +221,13 @@ bool ping_receive(struct pl_stack *stack, struct pktbuf *packet)
 	struct sock *sk = icmp ? ping_lookup(stack, packet, ntohs(icmp->un.echo.id)) : NULL;
 	struct pktbuf *copy = sk ? pktbuf_copy(stack, packet, 0) : NULL;
 
-	if (copy)
+	if (copy) {
+		/* The sum of what came from outside was made when it was checked; a looped packet is not summed. */
+		*datagram_control_of(copy) = (struct datagram_control){ 0 };
+		datagram_control_of(copy)->has_sum = true;
+		datagram_control_of(copy)->sum = checksum_sum32(copy->data, pktbuf_length(copy));
 		raw_queue(sk, copy);
+	}
 	return sk != NULL;
 }
 
@@ -261,7 +266,7 @@ static int64_t ping_recvmsg(struct sock *sk, struct pl_call *call, struct msghdr
 	packet = datagram_take(sk, call, flags, &offset, &result);
 	if (!packet)
 		return result;
-	result = raw_read(sk, msg, packet, flags);
+	result = raw_read(sk, msg, packet, flags & ~MSG_TRUNC);	/* MSG_TRUNC does not give the whole length here */
 	pktbuf_free(sk->stack, packet);
 	return result;
 }

@@ -52,6 +52,8 @@ static struct pktbuf *copy_with_header(struct pl_stack *stack, const struct pktb
 
 	if (copy)
 		copy->data = copy->network;
+	if (copy)
+		*datagram_control_of(copy) = (struct datagram_control){ 0 };
 	return copy;
 }
 

@@ -138,6 +138,8 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	}
 	if (length < sizeof(*ip))
 		return -EINVAL;
+	if (flags & MSG_PROBE_ONLY)
+		return 0;
 	result = datagram_may_send(sk);
 	if (result)
 		return result;
@@ -250,12 +252,10 @@ static int64_t raw_sendmsg(struct sock *sk, struct pl_call *call, const struct m
 		result = datagram_route(sk, &send, 0, flags, false);
 	if (!header)
 		send.protocol = sk->protocol;
-	if (!result && flags & MSG_PROBE_ONLY && (header || !length))
-		header = true;
-	else if (!result && !header)
-		return (result = append(sk, msg, length, &send, flags)) ? result : (int64_t)length;
-	else if (!result)
+	if (!result && header)
 		result = send_with_header(sk, msg, length, &send, flags);
+	else if (!result && !(flags & MSG_PROBE_ONLY))
+		return (result = append(sk, msg, length, &send, flags)) ? result : (int64_t)length;
 	datagram_send_end(sk, &send);
 	return result ? result : (int64_t)length;
 }

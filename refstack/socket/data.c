@@ -29,7 +29,7 @@ static int64_t sock_receive(struct sock *sk, struct pl_call *call, struct msghdr
 	if (name)
 		msg->msg_name = address;
 	msg->msg_namelen = 0;
-	msg->msg_flags = 0;
+	msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
 	result = sk->proto->recvmsg(sk, call, msg, flags | call_dontwait(call));
 	msg->msg_name = name;
 	msg->msg_control = control;

@@ -4,6 +4,32 @@
 #include "error_queue.h"
 #include "options.h"
 
+uint32_t checksum_sum32(const void *bytes, size_t length)
+{
+	const uint8_t *at = bytes;
+	uint64_t sum = 0;
+
+	while (length) {
+		uint32_t word = 0;
+		size_t part = length < sizeof(word) ? length : sizeof(word);
+
+		memcpy(&word, at, part);
+		sum += word;
+		at += part;
+		length -= part;
+	}
+	while (sum >> 32)
+		sum = (sum & UINT32_MAX) + (sum >> 32);
+	return (uint32_t)sum;
+}
+
+uint32_t checksum_subtract32(uint32_t sum, uint32_t part)
+{
+	uint32_t result = sum + ~part;
+
+	return result + (result < ~part);
+}
+
 void datagram_queue(struct sock *sk, struct pktbuf *packet)
 {
 	struct datagram_control *control = datagram_control_of(packet);

@@ -12,11 +12,17 @@ struct datagram_control {
 	int64_t stamp;			/* CLOCK_REALTIME when it came, 0: stamped when read */
 	uint32_t drops;			/* the socket's count of lost packets when this one was queued */
 	uint16_t coverage;		/* UDP-Lite: bytes that the checksum covers; 0: all */
+	bool has_sum;			/* the sum below was made when the packet was checked on arrival */
+	uint32_t sum;			/* IP_CHECKSUM: ones' complement sum of 32 bits over the datagram's bytes */
 };
 static inline struct datagram_control *datagram_control_of(struct pktbuf *packet)
 {
 	return (struct datagram_control *)packet->control;
 }
+
+/* Arithmetic of IP_CHECKSUM: the sum of bytes as 32-bit words of the machine, and the difference of two sums. */
+uint32_t checksum_sum32(const void *bytes, size_t length);
+uint32_t checksum_subtract32(uint32_t sum, uint32_t part);
 
 /* --- receiving (datagram.c) ---------------------------------------------------------------------------------------------- */
 /* Queue a packet for sk, charged, and tell it. Whether there is room is the protocol's to say. */

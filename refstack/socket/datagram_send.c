@@ -7,6 +7,7 @@
 
 #include "options.h"
 
+#define SCM_DEVMEM_DMABUF_TYPE 79
 #define SCM_TS_OPT_ID_TYPE 81
 
 void datagram_send_begin(const struct sock *sk, struct datagram_send *send)
@@ -82,6 +83,8 @@ static int64_t socket_control(struct sock *sk, const struct cmsghdr *control, st
 		return sock_flag(sk, SF_TXTIME) && control->cmsg_len == CMSG_LEN(sizeof(uint64_t)) ? 0 : -EINVAL;
 	case SCM_TS_OPT_ID_TYPE:
 		return sk->timestamping & SOF_TIMESTAMPING_OPT_ID && control_int(control, &value) ? 0 : -EINVAL;
+	case SCM_DEVMEM_DMABUF_TYPE:
+		return control_int(control, &value) ? 0 : -EINVAL;
 	case SCM_RIGHTS:
 	case SCM_CREDENTIALS:
 		return 0;

@@ -139,7 +139,11 @@ struct ip_options *ip_options_make(struct sock *sk, const void *bytes, size_t le
 		free(options);
 		return NULL;
 	}
-	*error = 0;
+	*error = options->source_route && !capable(sk->stack, CAP_NET_RAW) ? -EPERM : 0;
+	if (*error) {
+		free(options);
+		return NULL;
+	}
 	return options;
 }
 

@@ -11,6 +11,11 @@
 #include "error_queue.h"
 #include "options.h"
 
+static bool is_ping(const struct sock *sk)
+{
+	return sk->type == SOCK_DGRAM && sk->protocol == IPPROTO_ICMP;
+}
+
 static struct timespec stamp_timespec(int64_t stamp)
 {
 	return (struct timespec){ stamp / PL_NSEC_PER_SEC, stamp % PL_NSEC_PER_SEC };
@@ -73,6 +78,8 @@ void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *
 	uint32_t mark = packet->mark;
 
 	put_stamps(sk, msg, control->stamp, false);
+	if (is_ping(sk))	/* which tells nothing else */
+		return;
 	if (sock_flag(sk, SF_RXQ_OVFL) && control->drops)
 		msg_put_control(msg, SOL_SOCKET, SO_RXQ_OVFL, &control->drops, sizeof(control->drops));
 	if (sock_flag(sk, SF_RCVMARK))
@@ -87,8 +94,10 @@ static void put_packet_info(struct sock *sk, struct msghdr *msg, const struct pk
 	struct in_pktinfo info = {
 		.ipi_ifindex = packet->input_ifindex,
 		.ipi_addr = ip_destination(packet),
-		.ipi_spec_dst = ip_specific_destination(sk->stack, packet),
 	};
+
+	if (!is_ping(sk))	/* which does not look it up */
+		info.ipi_spec_dst = ip_specific_destination(sk->stack, packet);
 
 	msg_put_control(msg, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 }
@@ -122,6 +131,13 @@ static void put_original_destination(struct msghdr *msg, const struct pktbuf *pa
 	msg_put_control(msg, IPPROTO_IP, IP_ORIGDSTADDR, &address, sizeof(address));
 }
 
+static void put_checksum(struct msghdr *msg, const struct pktbuf *packet)
+{
+	uint32_t sum = datagram_control_of((struct pktbuf *)packet)->sum;
+
+	msg_put_control(msg, IPPROTO_IP, IP_CHECKSUM, &sum, sizeof(sum));
+}
+
 void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
 {
 	const struct iphdr *ip = ip_header(packet);
@@ -139,6 +155,8 @@ void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbu
 		put_options(sk, msg, packet, true);
 	if (sock_flag(sk, SF_CMSG_ORIGDSTADDR))
 		put_original_destination(msg, packet);
+	if (sock_flag(sk, SF_CMSG_CHECKSUM) && sk->type == SOCK_DGRAM && datagram_control_of((struct pktbuf *)packet)->has_sum)
+		put_checksum(msg, packet);
 	if (sock_flag(sk, SF_CMSG_RECVFRAGSIZE) && fragment)
 		msg_put_control(msg, IPPROTO_IP, IP_RECVFRAGSIZE, &fragment, sizeof(fragment));
 }

@@ -1,8 +1,8 @@
 /*
  * Datagrams in.
  *
- * The length is checked on arrival, the checksum when the datagram is read, as Linux does: a wrong one is dropped by the reader
- * (or by poll and FIONREAD, which look for it so that they do not promise what is not there).
+ * The length is checked on arrival, and the checksum of a short datagram; that of a longer one when it is read, as Linux does: a
+ * wrong one is dropped by the reader (or by poll and FIONREAD, which look for it so that they do not promise what is not there).
  */
 #include "udp.h"
 
@@ -33,6 +33,21 @@ static bool checksum_right(struct pktbuf *packet)
 	return packet->checksum_ok;
 }
 
+/* Datagrams up to this length, header included, are checked on arrival. */
+#define CHECK_AT_ONCE 76
+
+/* The check of a short datagram on arrival, which leaves the payload's sum for IP_CHECKSUM. */
+static bool check_at_once(struct pktbuf *packet)
+{
+	struct datagram_control *control = datagram_control_of(packet);
+	size_t length = (size_t)(packet->tail - packet->transport);
+
+	control->has_sum = true;
+	control->sum = checksum_subtract32(checksum_sum32(packet->transport, length),
+					   checksum_sum32(packet->transport, sizeof(struct udphdr)));
+	return checksum_right(packet);
+}
+
 /* What the checksum covers: a datagram without one is fine in UDP and wrong in UDP-Lite. False: wrong as it stands. */
 static bool checksum_prepare(struct pktbuf *packet)
 {
@@ -40,17 +55,19 @@ static bool checksum_prepare(struct pktbuf *packet)
 	size_t length = (size_t)(packet->tail - packet->transport);
 	uint16_t coverage = ntohs(header->len);
 
-	datagram_control_of(packet)->coverage = 0;
+	*datagram_control_of(packet) = (struct datagram_control){ 0 };
 	if (!is_lite(packet)) {
 		if (!header->check)
 			packet->checksum_ok = true;
-		return true;
+		return packet->checksum_ok || length > CHECK_AT_ONCE || check_at_once(packet);
 	}
 	if (!header->check || (coverage && (coverage < sizeof(*header) || coverage > length)))
 		return false;
-	if (coverage && coverage < length)
+	if (coverage && coverage < length) {
 		datagram_control_of(packet)->coverage = coverage;
-	return true;
+		return true;
+	}
+	return packet->checksum_ok || length > CHECK_AT_ONCE || check_at_once(packet);
 }
 
 static void drop(struct pl_stack *stack, struct pktbuf *packet)

@@ -66,7 +66,8 @@ static void write_checksum(struct sock *sk, const struct datagram_send *send, st
 	} else if (sock_flag(sk, SF_NO_CHECK_TX)) {
 		return;
 	}
-	header->check = checksum_finish(checksum_add(header, covered, checksum_pseudo(send->source, send->destination,
+	/* With a source route Linux sums over the first hop's address, not the last one's. */
+	header->check = checksum_finish(checksum_add(header, covered, checksum_pseudo(send->source, send->hop,
 										     (uint8_t)sk->protocol, length)));
 	if (!header->check)
 		header->check = 0xffff;
@@ -232,6 +233,7 @@ static int64_t prepare(struct sock *sk, const struct msghdr *msg, int flags, str
 			result = datagram_send_control(sk, msg, send);
 		connected = false;
 	}
+	send->protocol = sk->protocol;	/* IP_PROTOCOL is for raw sockets */
 	return result ? result : datagram_route(sk, send, *port, flags, connected);
 }
 
@@ -254,9 +256,9 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 		return append(sk, msg, length, more);
 	datagram_send_begin(sk, &send);
 	result = prepare(sk, msg, flags, &send, &port);
-	if (!result && flags & MSG_PROBE_ONLY && !length) {
+	if (!result && flags & MSG_PROBE_ONLY) {
 		datagram_send_end(sk, &send);
-		return 0;
+		return (int64_t)length;
 	}
 	if (!result && more) {
 		result = datagram_may_send(sk);
