@@ -201,7 +201,7 @@ static void put_report(struct sock *sk, struct msghdr *msg, struct pktbuf *packe
 	if (report->error.ee_origin == SO_EE_ORIGIN_ICMP) {
 		block.offender.sin_family = AF_INET;
 		block.offender.sin_addr = report->offender;
-		msg_put_received_ip(sk, msg, packet);
+		msg_put_error_ip(sk, msg, packet);
 	}
 	msg_put_control(msg, IPPROTO_IP, IP_RECVERR, &block, sizeof(block));
 }

@@ -11,5 +11,7 @@
 int64_t sock_receive_stamp(const struct sock *sk, const struct pktbuf *packet);
 /* SCM_TIMESTAMP* and SCM_TIMESTAMPING of an error report; statistics: its payload, sent along too. */
 void msg_put_error_stamp(struct sock *sk, struct msghdr *msg, int64_t stamp, const struct pktbuf *statistics);
+/* As msg_put_received_ip, of the packet that an error came in. */
+void msg_put_error_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);
 
 #endif

@@ -88,15 +88,15 @@ void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *
 		msg_put_control(msg, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
 }
 
-/* IP_PKTINFO: the link it came over, the address that a reply would have, the address it came to. */
-static void put_packet_info(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
+/* IP_PKTINFO: the link it came over, the address that a reply would have (when it is looked up), the address it came to. */
+static void put_packet_info(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, bool look_up)
 {
 	struct in_pktinfo info = {
 		.ipi_ifindex = packet->input_ifindex,
 		.ipi_addr = ip_destination(packet),
 	};
 
-	if (!is_ping(sk))	/* which does not look it up */
+	if (look_up)
 		info.ipi_spec_dst = ip_specific_destination(sk->stack, packet);
 
 	msg_put_control(msg, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
@@ -138,13 +138,13 @@ static void put_checksum(struct msghdr *msg, const struct pktbuf *packet)
 	msg_put_control(msg, IPPROTO_IP, IP_CHECKSUM, &sum, sizeof(sum));
 }
 
-void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
+static void put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, bool error)
 {
 	const struct iphdr *ip = ip_header(packet);
 	int ttl = ip->ttl, fragment = packet->frag_max_size;
 
 	if (sock_flag(sk, SF_CMSG_PKTINFO))
-		put_packet_info(sk, msg, packet);
+		put_packet_info(sk, msg, packet, !error && !is_ping(sk));
 	if (sock_flag(sk, SF_CMSG_TTL))
 		msg_put_control(msg, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (sock_flag(sk, SF_CMSG_TOS))
@@ -155,8 +155,18 @@ void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbu
 		put_options(sk, msg, packet, true);
 	if (sock_flag(sk, SF_CMSG_ORIGDSTADDR))
 		put_original_destination(msg, packet);
-	if (sock_flag(sk, SF_CMSG_CHECKSUM) && sk->type == SOCK_DGRAM && datagram_control_of((struct pktbuf *)packet)->has_sum)
+	if (sock_flag(sk, SF_CMSG_CHECKSUM) && !error && sk->type == SOCK_DGRAM && datagram_control_of((struct pktbuf *)packet)->has_sum)
 		put_checksum(msg, packet);
 	if (sock_flag(sk, SF_CMSG_RECVFRAGSIZE) && fragment)
 		msg_put_control(msg, IPPROTO_IP, IP_RECVFRAGSIZE, &fragment, sizeof(fragment));
+}
+
+void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
+{
+	put_received_ip(sk, msg, packet, false);
+}
+
+void msg_put_error_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
+{
+	put_received_ip(sk, msg, packet, true);
 }
