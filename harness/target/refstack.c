@@ -14,6 +14,7 @@
 
 #include "../arena.h"
 #include "../command/command.h"
+#include "host_files.h"
 
 #define WALL_CLOCK INT64_C(1700000000000000000)	/* what CLOCK_REALTIME reads at instant 0: any time will do, the same always */
 #define JIFFY_OFFSET (250 * PL_NSEC_PER_USEC)	/* scripts start this far into a jiffy, as on the kernel */
@@ -37,6 +38,7 @@ struct refstack {
 	struct arena *arena;
 	const struct target_config *config;
 	struct commands commands;
+	struct pl_host_files files;
 	struct refstack_link link[8];
 	struct queued *queue, **queue_tail;
 	struct {			/* calls submitted and not seen finished */
@@ -139,9 +141,11 @@ static void refstack_close(struct target *target);
 static int refstack_open(const struct target_config *config, struct arena *arena, struct target **target, const char **error)
 {
 	struct refstack *refstack = arena_alloc(arena, sizeof(*refstack));
-	struct pl_stack_config made = { .seed = config->seed, .wall_clock = WALL_CLOCK, .machine = config->machine };
+	struct pl_stack_config made = { .seed = config->seed, .wall_clock = WALL_CLOCK, .machine = config->machine,
+					.files = &refstack->files };
 	int status;
 
+	refstack->files = host_files(config->script_path);
 	refstack->target.ops = &refstack_target;
 	refstack->arena = arena;
 	refstack->config = config;
