@@ -122,8 +122,7 @@ static struct tcp_sock *create_child(struct tcp_sock *listener, const struct tcp
 	listener->fastopenq.qlen++;
 	tp->request = request;
 	tp->syn_fastopen_child = true;
-	request->tfo_listener = true;
-	request->child = tp;
+	request->fastopen = tp;
 	/* The window of a SYN is not scaled. */
 	tp->snd_wnd = tp->max_window = syn->window;
 	tcp_arm(tp, ICSK_TIME_RETRANS, (uint32_t)time_to_jiffies_up(listener->sk.stack, request->timeout), false);
@@ -190,7 +189,7 @@ void tcp_fastopen_remove(struct tcp_sock *child, bool reset)
 	struct tcp_sock *listener = request->listener;
 	child->request = NULL;
 	listener->fastopenq.qlen--;
-	request->tfo_listener = false;
+	request->fastopen = NULL;
 	if (request->child)
 		return;		/* not accepted yet: it still holds the child's place in the queue */
 	if (!reset || listener->sk.state != TCP_LISTEN) {

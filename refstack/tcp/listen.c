@@ -48,7 +48,7 @@ int64_t tcp_accept(struct sock *sk, struct pl_call *call, int flags, struct sock
 	struct tcp_sock *tp = request->child;
 	*child = &tp->sk;
 	tp->socket_state = SS_CONNECTED;
-	if (request->tfo_listener)
+	if (request->fastopen)
 		request->child = NULL;	/* its handshake is not over: tcp_fastopen_remove frees the request */
 	else
 		tcp_request_free(request);
@@ -99,7 +99,7 @@ static void forget_child(struct tcp_request *request)
 	sock_flag_set(&child->sk, SF_DEAD, true);
 	child->orphan = true;
 	stack->tcp->orphans++;
-	if (request->tfo_listener)
+	if (request->fastopen)
 		child->request = NULL;
 	tcp_destroy_orphan(child);
 	tcp_request_free(request);

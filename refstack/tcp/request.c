@@ -244,8 +244,8 @@ int tcp_request_retransmit(struct tcp_request *request)
 	request->num_retrans++;
 	COUNT(stack, Tcp, RetransSegs);
 	COUNT(stack, TcpExt, TCPSynRetrans);
-	if (request->tfo_listener && request->child)
-		request->child->total_retrans++;
+	if (request->fastopen)
+		request->fastopen->total_retrans++;
 	return 0;
 }
 
@@ -347,7 +347,7 @@ static void out_of_place(struct tcp_request *request, const struct tcp_segment *
 /* The handshake ends badly: a reset came, or something that deserves one. */
 static void embryonic_reset(struct tcp_request *request, const struct tcp_segment *segment, bool fastopen)
 {
-	struct tcp_sock *child = request->child;
+	struct tcp_sock *child = request->fastopen;
 	if (!(segment->flags & TH_RST)) {
 		tcp_send_reset(request->listener->sk.stack, fastopen ? child : request->listener, segment);
 	} else if (fastopen) {

@@ -118,7 +118,7 @@ void tcp_timewait_ack(struct tcp_timewait *tw, const struct tcp_segment *segment
 void tcp_request_ack(struct tcp_request *request, const struct tcp_segment *segment)
 {
 	struct pl_stack *stack = request->listener->sk.stack;
-	const struct tcp_sock *child = request->tfo_listener ? request->child : NULL;
+	const struct tcp_sock *child = request->fastopen;
 	struct detached d = { .header = answer(segment), .tos = segment->ip_tos };
 	/* A Fast Open child may have sent data after its SYN-ACK. */
 	d.header.seq = child ? child->snd_nxt : request->snt_isn + 1;

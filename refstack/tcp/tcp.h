@@ -159,7 +159,8 @@ struct tcp_request {
 	struct pl_stack *stack;
 	struct tcp_request *next;	/* in the listener's list of requests, later in its accept queue */
 	struct tcp_sock *listener;
-	struct tcp_sock *child;		/* the full socket: from the third segment on, with Fast Open from the SYN on */
+	struct tcp_sock *child;		/* in the accept queue: what waits there to be accepted */
+	struct tcp_sock *fastopen;	/* the child that Fast Open made, accepted or not, until its handshake is over */
 	struct pl_timer timer;		/* SYN-ACK retransmission */
 	pl_time timeout;		/* the first interval */
 	uint32_t rcv_isn, snt_isn, rcv_nxt, ts_recent, ts_offset, last_oow_ack_time, tsval_first, tsval_last;
@@ -167,7 +168,7 @@ struct tcp_request {
 	pl_time synack_sent;		/* the first one; 0 when it was sent again: no round trip can be taken from it */
 	uint16_t mss;
 	uint8_t snd_wscale, rcv_wscale, num_timeout, num_retrans, tos;
-	bool tstamp_ok, sack_ok, wscale_ok, acked, tfo_listener, cookie, req_usec_ts, no_srccheck;
+	bool tstamp_ok, sack_ok, wscale_ok, acked, cookie, req_usec_ts, no_srccheck;
 	uint8_t ecn;			/* ecn.c: what the SYN asked for and what the SYN-ACK answers */
 	uint8_t received_ecn, accecn_fail_mode;
 	uint32_t mark;
