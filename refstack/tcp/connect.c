@@ -258,8 +258,10 @@ void tcp_finish_connect(struct tcp_sock *tp)
 
 uint16_t tcp_advertise_mss(struct tcp_sock *tp)
 {
-	if (tp->sk.route) {
-		uint32_t most = route_advmss(tp->sk.stack, tp->sk.route);
+	int error = 0;
+	const struct route *route = sock_route(&tp->sk, &error);
+	if (route) {
+		uint32_t most = route_advmss(tp->sk.stack, route);
 		if (most < tp->advmss)
 			tp->advmss = (uint16_t)most;
 	}

@@ -65,7 +65,7 @@ static int send_plain_syn(struct tcp_sock *tp, struct pktbuf *syn)
 static struct pktbuf *make_syn_data(struct tcp_sock *tp, const struct pktbuf *syn)
 {
 	struct tcp_fastopen_request *fo = &tp->fastopen_req;
-	uint32_t room = tcp_mtu_to_mss(tp, tp->pmtu_cookie) - OPTION_RESERVE;
+	uint32_t room = tcp_mtu_to_mss(tp, tp->pmtu_cookie) + (tp->tcp_header_len - TCP_HEADER) - OPTION_RESERVE;
 	size_t length = fo->size < room ? fo->size : room;
 	struct pktbuf *packet = tcp_stream_alloc(tp, length);
 	if (!packet)
