@@ -106,6 +106,10 @@ void tcp_mtu_reduced(struct tcp_sock *tp, uint32_t mtu)
 
 	if (!route)
 		return;
+	route_pmtu_learn(tp->sk.stack, route->destination, mtu);
+	route = sock_route(&tp->sk, &error);	/* with what was learnt */
+	if (!route)
+		return;
 	uint32_t known = route_mtu(tp->sk.stack, route);
 	if (mtu < known && sock_dont_fragment(&tp->sk, route))
 		tp->sk.error_soft = EMSGSIZE;
