@@ -15,9 +15,7 @@ uint32_t tcp_init_cwnd(struct tcp_sock *tp, const struct route *route)
 
 static uint32_t initial_cwnd(struct tcp_sock *tp)
 {
-	int error = 0;
-
-	return tcp_init_cwnd(tp, sock_route(&tp->sk, &error));
+	return tcp_init_cwnd(tp, tp->sk.route);
 }
 
 /* ssthresh as it would be if a reduction began now: the one in effect, or three quarters of the window if that is more. */

@@ -61,8 +61,7 @@ uint32_t tcp_sync_mss(struct tcp_sock *tp, uint32_t pmtu)
 uint32_t tcp_current_mss(struct tcp_sock *tp)
 {
 	uint32_t mss = tp->mss_cache;
-	int error = 0;
-	const struct route *route = sock_route(&tp->sk, &error);
+	const struct route *route = tp->sk.route;	/* as it is: whether it is still right is looked at when a segment leaves */
 	struct tcp_out_options options;
 
 	if (route) {

@@ -98,8 +98,12 @@ void tcp_rack_advance(struct tcp_sock *tp, uint8_t sacked, uint32_t end_seq, uin
 {
 	uint32_t rtt_us = (uint32_t)tcp_since_us(tp, sent_us);
 
-	/* Sooner than any round trip: it must be the original that arrived, and when that was sent is not known any more. */
-	if (rtt_us < tcp_min_rtt(tp) && (sacked & TCPCB_RETRANS))
+	/*
+	 * No later than any round trip: it may be the original that arrived, and when that was sent is not known any more.
+	 * Linux says "sooner"; but here, where time is virtual, a round trip can equal the shortest one to the microsecond,
+	 * which on a live host means sooner or later by chance.
+	 */
+	if (rtt_us <= tcp_min_rtt(tp) && (sacked & TCPCB_RETRANS))
 		return;
 	tp->rack.advanced = true;
 	tp->rack.rtt_us = rtt_us;

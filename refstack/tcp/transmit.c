@@ -97,8 +97,6 @@ int tcp_transmit_ack(struct tcp_sock *tp, struct pktbuf *packet, bool queued, ui
 	if (tp->wstamp < sk->stack->now)
 		tp->wstamp = sk->stack->now;
 	cb->sent = tp->wstamp;
-	if (cb->segments > 1)
-		cb->flags |= TH_PSH;	/* a large segment is flushed by the receiver's GRO at once */
 	struct pktbuf *copy = copy_for_sending(tp, packet);
 	if (!copy) {
 		if (!queued)
@@ -106,7 +104,8 @@ int tcp_transmit_ack(struct tcp_sock *tp, struct pktbuf *packet, bool queued, ui
 		return -ENOBUFS;
 	}
 	uint32_t length = pktbuf_length(packet), segments = cb->segments, seq = cb->seq, end_seq = cb->end_seq;
-	uint16_t flags = cb->flags;
+	/* PSH: the receiver's GRO is to pass a large segment on at once. */
+	uint16_t flags = cb->segments > 1 ? cb->flags | TH_PSH : cb->flags;
 	struct tcp_out_options options;
 	memset(&options, 0, sizeof(options));
 	if (flags & TH_SYN)
