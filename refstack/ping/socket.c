@@ -150,7 +150,7 @@ static int64_t send_request(struct sock *sk, const struct msghdr *msg, size_t le
 	struct pktbuf *packet;
 	struct icmphdr *icmp;
 	struct ip_send ip;
-	int64_t result = datagram_check_size(sk, send, (uint32_t)length, sk->remote_port);
+	int64_t result = datagram_check_size(sk, send, (uint32_t)length);
 
 	if (!result)
 		result = datagram_may_send(sk);
@@ -241,8 +241,10 @@ void ping_error(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr 
 	if (!is_request(inner))
 		return;
 	sk = ping_lookup(stack, icmp, ntohs(inner->un.echo.id));
-	if (!sk || !raw_error_of(stack, sk, header, quoted, info, &map))
+	if (!sk)
 		return;
+	if (!raw_error_of(stack, sk, header, quoted, info, &map))	/* source quench and redirects are told here, as some error */
+		map = (struct icmp_error_map){ EREMOTEIO, false };
 	if (header->type == ICMP_DEST_UNREACH && header->code == ICMP_FRAG_NEEDED && sk->pmtudisc == IP_PMTUDISC_DONT)
 		return;
 	if (sock_flag(sk, SF_RECVERR))

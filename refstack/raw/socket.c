@@ -208,9 +208,8 @@ static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, 
 		raw->pending = *send;
 		raw->has_pending = true;
 	}
-	result = datagram_check_size(sk, &raw->pending, (uint32_t)(raw->length + length), sk->remote_port);
-	if (!result)
-		result = datagram_may_send(sk);
+	/* Unlike other datagrams these are sent whatever error is pending, and after shutdown. */
+	result = datagram_check_size(sk, &raw->pending, (uint32_t)(raw->length + length));
 	bytes = result ? NULL : realloc(raw->bytes, raw->length + length + 1);
 	if (bytes)
 		raw->bytes = bytes;

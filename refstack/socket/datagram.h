@@ -72,8 +72,11 @@ void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_
 int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip);
 /* May a socket send now: minus its pending error, -EPIPE after shutdown, or 0 (sock_alloc_send_skb). */
 int64_t datagram_may_send(struct sock *sk);
-/* -EMSGSIZE, with a report for IP_RECVERR, when `length` bytes behind the IP header are too many for one datagram. */
-int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length, uint16_t port);
+/*
+ * -EMSGSIZE, with a report for IP_RECVERR, when `length` bytes behind the IP header are too many for one datagram; -ENOBUFS when its
+ * fragments are too many for the send buffer.
+ */
+int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length);
 
 /* connect and its undoing, as ip4_datagram_connect and __udp_disconnect; `rehash` may be NULL. */
 int64_t datagram_connect(struct sock *sk, const struct sockaddr *address, socklen_t length, void (*rehash)(struct sock *sk));

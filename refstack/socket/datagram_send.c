@@ -302,13 +302,13 @@ static bool fragments_fit(const struct sock *sk, uint32_t mtu, uint32_t header, 
 	return header + length <= mtu || (uint64_t)(count - 1) * truesize_linear(header + part + SEND_SLACK) < 2 * (uint64_t)sk->send_buffer;
 }
 
-int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length, uint16_t port)
+int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length)
 {
 	uint32_t mtu = sock_path_mtu(sk, send->route), options = send->options ? send->options->length : 0;
 	uint32_t most = sock_ignores_df(sk) ? UINT16_MAX : mtu;
 
 	if (length + sizeof(struct iphdr) + options > most) {
-		sock_queue_local_error(sk, EMSGSIZE, send->destination, port, mtu - options);
+		sock_queue_local_error(sk, EMSGSIZE, send->destination, sk->remote_port, mtu - options);
 		return -EMSGSIZE;
 	}
 	if (fragments_fit(sk, mtu, sizeof(struct iphdr) + options, length))

@@ -101,10 +101,12 @@ static int64_t get_mtu_discover(struct sock *sk, int *value)
 
 static int64_t get_mtu(struct sock *sk, int *value)
 {
-	if (!sk->route || !route_valid(sk->stack, sk->route))
+	const struct route *route = sk->route ? sock_route(sk, NULL) : NULL;
+
+	if (!route)
 		return -ENOTCONN;
-	*value = (int)route_mtu(sk->stack, sk->route);
-	return *value ? 0 : -ENOTCONN;
+	*value = (int)route_mtu(sk->stack, route);
+	return 0;
 }
 
 /* Errors already queued go with the wish to have them. */

@@ -137,7 +137,7 @@ static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, uin
 		return send_segments(sk, send, port, bytes, length);
 	if (send->segment && length + sizeof(struct udphdr) + sizeof(struct iphdr) > sock_path_mtu(sk, send->route))
 		return -EMSGSIZE;
-	result = datagram_check_size(sk, send, (uint32_t)(length + sizeof(struct udphdr)), port);
+	result = datagram_check_size(sk, send, (uint32_t)(length + sizeof(struct udphdr)));
 	return result ? result : send_packet(sk, send, port, bytes, length);
 }
 
@@ -184,8 +184,7 @@ static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, 
 			cork->room = room;
 	}
 	if (!result && !cork->send.segment)
-		result = datagram_check_size(sk, &cork->send, (uint32_t)(cork->length + length + sizeof(struct udphdr)),
-					     cork->port);
+		result = datagram_check_size(sk, &cork->send, (uint32_t)(cork->length + length + sizeof(struct udphdr)));
 	if (!result && msg_copy_in(msg, 0, cork->bytes + cork->length, length) < length)
 		result = -EFAULT;
 	if (result) {
@@ -208,7 +207,7 @@ static int64_t send_message(struct sock *sk, const struct msghdr *msg, size_t le
 
 	if (!bytes)
 		return -ENOBUFS;
-	result = datagram_check_size(sk, send, send->segment ? 0 : (uint32_t)(length + sizeof(struct udphdr)), port);
+	result = datagram_check_size(sk, send, send->segment ? 0 : (uint32_t)(length + sizeof(struct udphdr)));
 	if (!result)
 		result = datagram_may_send(sk);
 	if (!result && msg_copy_in(msg, 0, bytes, length) < length)
