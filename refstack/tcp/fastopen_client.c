@@ -75,6 +75,8 @@ static struct pktbuf *make_syn_data(struct tcp_sock *tp, const struct pktbuf *sy
 		pktbuf_free(tp->sk.stack, packet);
 		return NULL;
 	}
+	if (tp->sending.zerocopy)
+		tcp_zerocopy_attach(tp->sending.zerocopy, packet);
 	pktbuf_put(packet, length);
 	packet->truesize += (uint32_t)length;
 	tcp_cb(packet)->end_seq += (uint32_t)length;
@@ -100,8 +102,6 @@ int tcp_fastopen_send_syn(struct tcp_sock *tp, struct pktbuf *syn)
 		fo->cookie.length = -1;
 		return error;
 	}
-	if (tp->sending.zerocopy)
-		tcp_zerocopy_attach(tp->sending.zerocopy, packet);
 	tp->write_seq = tcp_cb(packet)->end_seq;
 	tcp_wmem_add(tp, (int32_t)packet->truesize);
 	tp->packets_out += tcp_cb(packet)->segments;
