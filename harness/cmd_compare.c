@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "marks.h"
 #include "runs.h"
 
 #define LATENESS_MOST (PL_NSEC_PER_MSEC / 2)	/* more than this can put an event into another jiffy of the kernel */
@@ -38,7 +39,7 @@ static void tell_divergence(const struct script *script, const struct divergence
 		.line = divergence->span.line > 0 ? (uint32_t)divergence->span.line : 0,
 		.source = script_lines(script, &divergence->span, arena),
 		.reason = divergence->reason,
-		.detail = divergence->detail,
+		.detail = mark_differences(divergence->detail, arena),
 	};
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "arena.h"
+#include "marks.h"
 #include "runs.h"
 
 #define EVENTS_BEFORE 6			/* told before a failure */
@@ -25,7 +26,7 @@ static void tell_failures(const struct script *script, const struct run_result *
 			.line = failure->span.line > 0 ? (uint32_t)failure->span.line : 0,
 			.source = script_lines(script, &failure->span, arena),
 			.reason = failure->reason,
-			.detail = failure->detail,
+			.detail = mark_differences(failure->detail, arena),
 			.suggestion = failure->suggestion,
 		};
 	}
