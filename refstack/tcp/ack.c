@@ -345,8 +345,8 @@ static int old_acknowledgement(struct tcp_sock *tp, struct ack_event *event, uin
 
 /*
  * Take in a segment's acknowledgement. `flag` says what the caller knows: TCP_ACK_SLOWPATH when the segment was not just the
- * one expected, TCP_ACK_UPDATE_TS_RECENT. 1: acceptable; 0: old; -1: too old to be honest (challenged, unless
- * TCP_ACK_NO_CHALLENGE); -2: it acknowledges what was never sent.
+ * one expected, TCP_ACK_UPDATE_TS_RECENT. 1: acceptable; 0: old; -1: too old to be honest; -2: it
+ * acknowledges what was never sent. The last two are challenged, unless TCP_ACK_NO_CHALLENGE.
  */
 int tcp_ack(struct tcp_sock *tp, const struct tcp_segment *segment, int flag)
 {
@@ -358,8 +358,11 @@ int tcp_ack(struct tcp_sock *tp, const struct tcp_segment *segment, int flag)
 	event.sack.rate = &event.rate;
 	if (before(segment->ack, tp->snd_una))
 		return old_acknowledgement(tp, &event, delivered);
-	if (after(segment->ack, tp->snd_nxt))
+	if (after(segment->ack, tp->snd_nxt)) {
+		if (!(flag & FLAG_NO_CHALLENGE_ACK))
+			tcp_send_challenge_ack(tp);
 		return -2;
+	}
 	if (after(segment->ack, tp->snd_una)) {
 		event.flag |= FLAG_SND_UNA_ADVANCED;
 		tp->retransmits = 0;

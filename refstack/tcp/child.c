@@ -23,7 +23,7 @@ static void cut_loose(struct tcp_sock *tp)
 	memset(&tp->fastopen_req, 0, sizeof(tp->fastopen_req));
 	tp->saved_syn = NULL;
 	tp->orphan = tp->counted = false;
-	tp->memory = 0;
+	tp->charged = 0;
 	tp->socket_state = SS_UNCONNECTED;
 }
 

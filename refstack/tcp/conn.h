@@ -157,6 +157,7 @@ uint16_t tcp_syn_mss(const struct tcp_segment *segment, uint16_t user_mss, uint1
 void tcp_fin(struct tcp_sock *tp);
 void tcp_receive_event(struct tcp_sock *tp, const struct tcp_segment *segment);	/* tcp_event_data_recv */
 void tcp_send_dupack(struct tcp_sock *tp, const struct tcp_segment *segment);
+void tcp_mem_release(struct tcp_sock *tp);	/* the socket goes: its pages with it */
 bool tcp_receive_memory(struct tcp_sock *tp, const struct tcp_segment *segment);	/* mem.c: may it be queued? */
 void tcp_flush_compressed_ack(struct tcp_sock *tp);
 void tcp_delack_arm(struct tcp_sock *tp);

@@ -278,9 +278,9 @@ static bool predicted(const struct tcp_sock *tp, const struct tcp_segment *segme
 		return false;
 	if (tp->saw_tstamp && (int32_t)(tp->rcv_tsval - tp->ts_recent) < 0)
 		return false;
-	int64_t room = (int64_t)tp->sk.receive_buffer - tp->sk.receive_allocated;
-	return room > 0 && segment->length <= tcp_receive_window(tp) &&
-	       (!segment->length || room >= (int64_t)segment->packet->truesize);
+	/* The left of a page that the socket has must hold it. */
+	return (int64_t)tp->sk.receive_allocated < tp->sk.receive_buffer &&
+	       (!segment->length || (int64_t)segment->packet->truesize <= tp->sk.forward_allocated);
 }
 
 static void predicted_segment(struct tcp_sock *tp, const struct tcp_segment *segment, struct decisions *d)
@@ -510,4 +510,5 @@ _Static_assert(sizeof(handler) / sizeof(handler[0]) == TCP_NEW_SYN_RECV + 1, "a 
 void tcp_socket_segment(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	handler[tp->sk.state](tp, segment);
+	tcp_mem_update(tp);
 }

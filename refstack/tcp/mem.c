@@ -1,9 +1,8 @@
 /*
  * Memory: what all TCP sockets hold, against tcp_mem; and how a receive queue that holds too much is made smaller.
  *
- * Linux charges whole pages to the protocol. The send side does so as it takes memory (sendqueue.c); the receive side here, from
- * what its queues hold (receive_allocated) after each change. Pressure begins above the second value of tcp_mem and ends below
- * the first.
+ * Linux charges whole pages to the protocol, and a socket keeps what is left of its last page (forward_allocated) for the next
+ * packet. Both queues draw on it. Pressure begins above the second value of tcp_mem and ends below the first.
  */
 #include "conn.h"
 
@@ -27,13 +26,30 @@ bool tcp_under_memory_pressure(const struct pl_stack *stack)
 	return stack->tcp->memory_pressure != 0;
 }
 
+/* The queues hold more or less than when this was last called: take pages or give them back. */
 void tcp_mem_update(struct tcp_sock *tp)
 {
-	struct tcp_host *host = tp->sk.stack->tcp;
-	uint32_t pages = (tp->sk.receive_allocated + PAGE - 1) / PAGE;
-	host->memory += (int64_t)pages - tp->memory;
-	tp->memory = pages;
-	check_pressure(tp->sk.stack);
+	struct sock *sk = &tp->sk;
+	int32_t more = (int32_t)(sk->receive_allocated + sk->write_queued - tp->charged), pages = 0;
+	if (!more)
+		return;
+	tp->charged += (uint32_t)more;
+	sk->forward_allocated -= more;
+	if (sk->forward_allocated < 0)
+		pages = (PAGE - 1 - sk->forward_allocated) / PAGE;
+	else if (sk->forward_allocated >= PAGE)
+		pages = -(sk->forward_allocated / PAGE);
+	sk->forward_allocated += pages * PAGE;
+	sk->stack->tcp->memory += pages;
+	check_pressure(sk->stack);
+}
+
+void tcp_mem_release(struct tcp_sock *tp)
+{
+	struct sock *sk = &tp->sk;
+	sk->stack->tcp->memory -= ((int64_t)tp->charged + sk->forward_allocated) / PAGE;
+	tp->charged = 0;
+	sk->forward_allocated = 0;
 }
 
 /* The protocol's own limit: beyond it only a socket with very little may have more. */

@@ -82,6 +82,7 @@ static void eat(struct reader *r, struct pktbuf *packet)
 		return;
 	pktbuf_queue_remove(&r->tp->sk.receive_queue, packet);
 	pktbuf_free(r->tp->sk.stack, packet);
+	tcp_mem_update(r->tp);
 }
 
 static void take_fin(struct reader *r, struct pktbuf *packet)

@@ -59,7 +59,7 @@ void tcp_destroy_sock(struct sock *sk)
 	if (tp->request && !tp->request->child)
 		tcp_request_free(tp->request);
 	free(tp->saved_syn);
-	stack->tcp->memory -= tp->memory;
+	tcp_mem_release(tp);
 	if (tp->counted)
 		stack->tcp->sockets--;
 	if (tp->orphan)

@@ -403,7 +403,7 @@ struct tcp_sock {
 	/* --- close --- */
 	bool orphan;				/* counted in host->orphans */
 	bool counted;				/* counted in host->sockets */
-	uint32_t memory;			/* pages counted in host->memory */
+	uint32_t charged;			/* bytes of both queues that forward_allocated and host->memory know of */
 };
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk) { return (struct tcp_sock *)sk; }
