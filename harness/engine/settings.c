@@ -261,8 +261,8 @@ bool settings_make(const struct script *script, const struct run_options *option
 		.local.s_addr = htonl(0xc0a80001),	/* 192.168.0.1/16 */
 		.prefix_length = 16,
 		.gateway.s_addr = htonl(0xc0a80001),
-		.remote.s_addr = htonl(0xc0000201),	/* 192.0.2.1/24 */
-		.remote_prefix_length = 24,
+		.remote.s_addr = htonl(0xc0000201),	/* 192.0.2.1 */
+		.remote_prefix_length = 32,
 		.bind_port = 8080,
 		.connect_port = 8080,
 		.mtu = 1500,
