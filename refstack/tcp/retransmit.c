@@ -206,12 +206,14 @@ static void retransmit_uncongested(struct tcp_sock *tp)
  */
 void tcp_simple_retransmit(struct tcp_sock *tp)
 {
+	/* A Fast Open SYN that was too large is two buffers, neither of which need be too large by itself. */
+	bool all = tp->syn_data && tp->sk.state == TCP_SYN_SENT;
 	uint32_t mss = tcp_current_mss(tp);
 
 	for (struct pktbuf *packet = tcp_rtx_head(tp); packet; packet = packet->next) {
 		uint32_t each = tcp_cb(packet)->gso_size && tcp_cb(packet)->segments > 1 ? tcp_cb(packet)->gso_size
 											  : pktbuf_length(packet);
-		if (each > mss)
+		if (all || each > mss)
 			tcp_mark_lost(tp, packet);
 	}
 	retransmit_uncongested(tp);
