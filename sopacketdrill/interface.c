@@ -13,6 +13,8 @@
  * by: where a packet goes, or what a socket is bound to.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/rtnetlink.h>
 #include <plumbline/call.h>
 #include <plumbline/link.h>
@@ -26,6 +28,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "descriptors.h"
 #include "flags.h"
 
 #define WALL_CLOCK INT64_C(1700000000000000000)	/* what the clock reads at first: any time will do, the same always */
@@ -46,6 +49,7 @@ struct host {
 	struct in_addr local;		/* 0: not known yet */
 	unsigned prefix_length;
 	struct frame *first, **last;	/* packets that have left */
+	struct real_descriptors descriptors;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* a call was finished; a woken thread has read the clock */
 	pthread_t main;
@@ -203,23 +207,63 @@ static void call_done(struct pl_call *call)
 	pthread_cond_broadcast(&host->changed);
 }
 
-static int64_t call_run(struct host *host, struct pl_call *call)
+static void call_run(struct host *host, struct pl_call *call)
 {
 	call->owner = host;
 	pl_call_submit(host->stack, call);
 	if (call->finished)
-		return call->result;
+		return;
 	if (pthread_equal(pthread_self(), host->main)) {
 		while (!call->finished && step(host, PL_TIME_NEVER))
 			;
 		if (!call->finished)
 			pl_call_cancel(host->stack, call);
-		return call->result;
+		return;
 	}
 	call->done = call_done;
 	while (!call->finished)
 		pthread_cond_wait(&host->changed, &host->lock);
 	to_read_clock = true;
+}
+
+/* The stack's own numbers in place of the program's. */
+static void descriptors_in(const struct host *host, struct pl_call *call)
+{
+	for (int i = 0; i < 6; i++)
+		if (pl_call_table[call->op].arg[i] == PL_ARG_FD)
+			call->arg[i] = real_to_stack(&host->descriptors, (int)call->arg[i]);
+}
+
+static bool gives_descriptor(const struct pl_call *call)
+{
+	switch (call->op) {
+	case PL_OP_socket:
+	case PL_OP_accept:
+	case PL_OP_epoll_create:
+		return true;
+	case PL_OP_fcntl:
+		return call->arg[1] == F_DUPFD || call->arg[1] == F_DUPFD_CLOEXEC;
+	default:
+		return false;
+	}
+}
+
+/* And the other way round, for those that the call gave. */
+static int64_t descriptors_out(struct host *host, const struct pl_call *call, const int64_t arg[6])
+{
+	int *end = (int *)(intptr_t)arg[0];
+
+	if (call->result < 0)
+		return call->result;
+	if (gives_descriptor(call))
+		return real_descriptor_add(&host->descriptors, (int)call->result);
+	if (call->op == PL_OP_close)
+		real_descriptor_remove(&host->descriptors, (int)arg[0]);
+	for (int i = 0; call->op == PL_OP_pipe && i < 2; i++) {
+		end[i] = real_descriptor_add(&host->descriptors, end[i]);
+		if (end[i] < 0)
+			return end[i];
+	}
 	return call->result;
 }
 
@@ -232,7 +276,9 @@ static int64_t call(void *userdata, enum pl_op op, const int64_t arg[6])
 
 	memcpy(call.arg, arg, sizeof(call.arg));
 	pthread_mutex_lock(&host->lock);
-	result = call_run(host, &call);
+	descriptors_in(host, &call);
+	call_run(host, &call);
+	result = descriptors_out(host, &call, arg);
 	pthread_mutex_unlock(&host->lock);
 	if (result >= 0)
 		return result;
@@ -382,7 +428,25 @@ static int host_setsockopt(void *userdata, int fd, int level, int name, const vo
 
 static int host_poll(void *userdata, struct pollfd *set, nfds_t count, int timeout)
 {
-	return (int)CALL(poll, PL_PTR(set), (int64_t)count, timeout);
+	const struct host *host = userdata;
+	struct pollfd *copy = calloc(count ? count : 1, sizeof(*copy));
+	int result;
+
+	if (!copy) {
+		errno = ENOMEM;
+		return -1;
+	}
+	for (nfds_t i = 0; i < count; i++) {
+		copy[i] = set[i];
+		/* A negative one is to be passed over; one that is not the stack's is invalid. */
+		if (set[i].fd >= 0 && (copy[i].fd = real_to_stack(&host->descriptors, set[i].fd)) < 0)
+			copy[i].fd = INT_MAX;
+	}
+	result = (int)CALL(poll, PL_PTR(copy), (int64_t)count, timeout);
+	for (nfds_t i = 0; i < count; i++)
+		set[i].revents = copy[i].revents;
+	free(copy);
+	return result;
 }
 
 static int host_epoll_create(void *userdata, int size)
@@ -422,6 +486,7 @@ static void host_free(void *userdata)
 		host->first = frame->next;
 		free(frame);
 	}
+	real_descriptors_free(&host->descriptors);
 	pthread_cond_destroy(&host->changed);
 	pthread_mutex_destroy(&host->lock);
 	free(host);
