@@ -37,10 +37,14 @@ static bool filtered(struct sock *sk, const struct pktbuf *packet)
 
 void raw_queue(struct sock *sk, struct pktbuf *packet)
 {
-	if (sk->receive_allocated >= (uint32_t)sk->receive_buffer) {
+	uint32_t kept = sock_filter(sk, packet);
+
+	if (!kept || sk->receive_allocated >= (uint32_t)sk->receive_buffer) {
 		sk->drops++;
 		pktbuf_free(sk->stack, packet);
 	} else {
+		if (kept < pktbuf_length(packet))
+			pktbuf_trim(packet, kept);
 		datagram_queue(sk, packet);
 	}
 }

@@ -121,8 +121,6 @@ static int64_t set_group(struct sock *sk, const void *value, socklen_t length, b
 	struct group_req group;
 	struct ip_mreqn request = { .imr_ifindex = 0 };
 
-	if (connection_oriented(sk))
-		return -EPROTO;
 	if (length < sizeof(group))
 		return -EINVAL;
 	if (!value)

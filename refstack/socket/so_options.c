@@ -2,6 +2,7 @@
  * SOL_SOCKET options: socket(7), and what sk_setsockopt() and sk_getsockopt() of Linux 6.18 make of lengths, values and
  * privileges. One row an option. Switches that are one bit of sock.flag need no code of their own.
  */
+#include "filter.h"
 #include "options.h"
 
 #include <linux/capability.h>
@@ -303,6 +304,40 @@ static int64_t set_lock_filter(struct sock *sk, int value, const struct option_v
 	return 0;
 }
 
+/* A filter on a TCP socket could break its connections' peers: Linux leaves it to the privileged. */
+static int64_t set_attach_filter(struct sock *sk, int value, const struct option_value *option)
+{
+	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM && !may_net_admin(sk))
+		return -EPERM;
+	return filter_attach(sk, option->bytes, option->length);
+}
+
+static int64_t set_detach_filter(struct sock *sk, int value, const struct option_value *option)
+{
+	return filter_detach(sk);
+}
+
+/* Programs of the other kind of BPF come as descriptors; none can be one here. */
+static int64_t set_attach_bpf(struct sock *sk, int value, const struct option_value *option)
+{
+	if (option->length != sizeof(value))
+		return -EINVAL;
+	if (sock_flag(sk, SF_LOCK_FILTER))
+		return -EPERM;
+	return (value >= 0 && value < DESCRIPTOR_FIRST) || descriptor_file(sk->stack, value) ? -EINVAL : -EBADF;
+}
+
+/* A program that chooses within an SO_REUSEPORT group. */
+static int64_t set_reuseport_program(struct sock *sk, int value, const struct option_value *option)
+{
+	return sk->reuseport ? -EOPNOTSUPP : -EINVAL;
+}
+
+static int64_t detach_reuseport_program(struct sock *sk, int value, const struct option_value *option)
+{
+	return sk->reuseport ? -ENOENT : -EINVAL;
+}
+
 static int64_t set_peek_offset(struct sock *sk, int value, const struct option_value *option)
 {
 	if (!sk->proto->peek_offset)
@@ -418,10 +453,12 @@ static int64_t set_connection_advice(struct sock *sk, int value, const struct op
 	return 0;
 }
 
-/* No link here gives its packets in a device's memory. */
+/* Tokens of packets in a device's memory, given back; no link here has such, so that none is found. */
 static int64_t set_device_memory(struct sock *sk, int value, const struct option_value *option)
 {
-	return -EBADF;
+	if (sk->protocol != IPPROTO_TCP)
+		return -EBADF;
+	return option->length % 8 || option->length > 128 * 8 ? -EINVAL : 0;
 }
 
 static int64_t refuse(struct sock *sk, int value, const struct option_value *option)
@@ -582,9 +619,9 @@ static int64_t get_peer_groups(struct sock *sk, struct option_out *out)
 
 static int64_t get_peer_name(struct sock *sk, struct option_out *out)
 {
-	struct sockaddr_in address = { 0 };
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(sk->remote_port), .sin_addr = sk->remote };
 
-	if (sk->proto->getname(sk, &address, true) < 0)
+	if (!sk->remote_port)
 		return -ENOTCONN;
 	return out->room > sizeof(address) ? -EINVAL : option_out_bytes(out, &address, sizeof(address));
 }
@@ -720,6 +757,8 @@ static const struct option_row sol_socket[] = {
 	[SO_RCVTIMEO_OLD] = { .set = set_receive_timeout, .get = get_receive_timeout },
 	[SO_SNDTIMEO_OLD] = { .set = set_send_timeout, .get = get_send_timeout },
 	[SO_BINDTODEVICE] = { .set = set_bind_to_device, .get = get_bind_to_device },
+	[SO_ATTACH_FILTER] = { .set = set_attach_filter },
+	[SO_DETACH_FILTER] = { .set = set_detach_filter },
 	[SO_PEERNAME] = { .get = get_peer_name },
 	[SO_TIMESTAMP_OLD] = { .set = set_timestamp, .get = get_timestamp },
 	[SO_ACCEPTCONN] = { .get = get_accepting },
@@ -741,6 +780,9 @@ static const struct option_row sol_socket[] = {
 	[SO_MAX_PACING_RATE] = { .set = set_max_pacing_rate, .get = get_max_pacing_rate },
 	[SO_BPF_EXTENSIONS] = { .get = get_filter_extensions },
 	[SO_INCOMING_CPU] = { .set = set_incoming_cpu, .get = get_incoming_cpu },
+	[SO_ATTACH_BPF] = { .set = set_attach_bpf },
+	[SO_ATTACH_REUSEPORT_CBPF] = { .set = set_reuseport_program },
+	[SO_ATTACH_REUSEPORT_EBPF] = { .set = set_attach_bpf },
 	[SO_CNX_ADVICE] = { .set = set_connection_advice },
 	[SO_MEMINFO] = { .get = get_memory },
 	[SO_INCOMING_NAPI_ID] = { .get = get_zero },
@@ -754,6 +796,7 @@ static const struct option_row sol_socket[] = {
 	[SO_TIMESTAMPING_NEW] = { .set = set_timestamping_new, .get = get_timestamping_new },
 	[SO_RCVTIMEO_NEW] = { .set = set_receive_timeout, .get = get_receive_timeout },
 	[SO_SNDTIMEO_NEW] = { .set = set_send_timeout, .get = get_send_timeout },
+	[SO_DETACH_REUSEPORT_BPF] = { .set = detach_reuseport_program },
 	[SO_PREFER_BUSY_POLL] = { FLAG(SF_PREFER_BUSY_POLL), .set = set_prefer_busy_poll },
 	[SO_BUSY_POLL_BUDGET] = { .set = set_busy_poll_budget },
 	[SO_NETNS_COOKIE] = { .get = get_namespace_cookie },
@@ -804,6 +847,8 @@ int64_t sock_getsockopt(struct sock *sk, int name, void *value, socklen_t *lengt
 		return -EFAULT;
 	if ((int)*length < 0)
 		return -EINVAL;
+	if (name == SO_GET_FILTER)
+		return filter_get(sk, value, length);
 	if (!row || (!row->get && !row->is_flag))
 		return -ENOPROTOOPT;
 	out = (struct option_out){ .length = sizeof(out.number), .room = *length };

@@ -1,4 +1,5 @@
 /* Sockets made, counted and freed; the memory they are charged for. */
+#include "filter.h"
 #include "multicast.h"
 #include "options.h"
 
@@ -99,6 +100,7 @@ static void sock_destroy(struct sock *sk)
 	pktbuf_queue_purge(stack, &sk->error_queue);
 	free(sk->options);
 	multicast_leave_all(sk);
+	filter_free(sk);
 	if (sk->route)
 		route_put(stack, sk->route);
 	*sk->all_prev = sk->all_next;

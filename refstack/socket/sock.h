@@ -166,6 +166,7 @@ struct sock {
 	int multicast_link, unicast_link;	/* IP_MULTICAST_IF, IP_UNICAST_IF */
 	struct in_addr multicast_source;
 	struct ip_memberships *memberships;
+	struct filter *filter;		/* SO_ATTACH_FILTER */
 	uint32_t port_range_low, port_range_high;	/* IP_LOCAL_PORT_RANGE, 0: the tunable's */
 	struct ip_options *options;	/* IP_OPTIONS to send, or NULL */
 	struct route *route;		/* cached, checked by its generation */
@@ -269,6 +270,9 @@ void sock_queue_timestamp(struct sock *sk, uint32_t type, uint32_t key, struct p
 /* MSG_ZEROCOPY: sends first..last (by zerocopy_key) are done; joined with the report before when they follow it. */
 void sock_queue_zerocopy(struct sock *sk, uint32_t first, uint32_t last, bool copied);
 int64_t sock_receive_error(struct sock *sk, struct msghdr *msg, int flags);	/* recvmsg with MSG_ERRQUEUE */
+
+/* Of the packet's bytes from data on, how many the socket's filter lets through: 0 drops it (socket/filter.c). */
+uint32_t sock_filter(const struct sock *sk, const struct pktbuf *packet);
 
 /* SOL_SOCKET and IPPROTO_IP options common to the protocols; protocols call ip_* for levels they do not own. */
 int64_t sock_setsockopt(struct sock *sk, int name, const void *value, socklen_t length);

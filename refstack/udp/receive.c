@@ -107,11 +107,26 @@ static bool make_room(struct sock *sk, uint32_t truesize)
 /* Queue for one socket, data at the payload. Consumes. */
 static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *packet)
 {
+	uint32_t kept;
+
 	if (ip_header(packet)->ttl < sk->min_ttl || !covers_enough(udp_sk(sk), packet)) {
 		sk->drops++;
 		drop(stack, packet);
 		return;
 	}
+	if (sk->filter && !checksum_right(packet)) {
+		sk->drops++;
+		drop_checksum(stack, packet);
+		return;
+	}
+	kept = sock_filter(sk, packet);
+	if (!kept) {
+		sk->drops++;
+		drop(stack, packet);
+		return;
+	}
+	if (kept < pktbuf_length(packet))
+		pktbuf_trim(packet, kept < sizeof(struct udphdr) ? sizeof(struct udphdr) : kept);
 	pktbuf_pull(packet, sizeof(struct udphdr));
 	if (!make_room(sk, packet->truesize)) {
 		sk->drops++;

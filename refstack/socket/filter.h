@@ -1,0 +1,13 @@
+/* Classic packet filters of sockets: SO_ATTACH_FILTER. */
+#ifndef REFSTACK_FILTER_H
+#define REFSTACK_FILTER_H
+
+#include "file.h"
+
+/* SO_ATTACH_FILTER (a struct sock_fprog), SO_DETACH_FILTER, SO_GET_FILTER: 0, the number of instructions, or the kernel's error. */
+int64_t filter_attach(struct sock *sk, const void *value, socklen_t length);
+int64_t filter_detach(struct sock *sk);
+int64_t filter_get(const struct sock *sk, void *value, socklen_t *length);
+void filter_free(struct sock *sk);
+
+#endif
