@@ -38,7 +38,7 @@ void route_cache_flush(struct pl_stack *stack)
 	fib_changed(stack);
 }
 
-/* --- lookup --------------------------------------------------------------------------------------------------------------- */
+/* --- lookup ------------------------------------------------------------------------------------------------------- */
 
 static int type_error(uint8_t type)
 {
@@ -101,7 +101,7 @@ int fib_lookup(const struct pl_stack *stack, const struct flow *flow, const stru
 	return error == -EAGAIN ? -ENETUNREACH : error;
 }
 
-/* --- change --------------------------------------------------------------------------------------------------------------- */
+/* --- change ------------------------------------------------------------------------------------------------------- */
 
 /* Does a come before b in its table? Entries of different tables are kept apart by their numbers. */
 static int entry_compare(const struct fib_entry *a, const struct fib_entry *b)
@@ -178,7 +178,7 @@ void fib_link_gone(struct pl_stack *stack, struct link *link)
 	fib_changed(stack);
 }
 
-/* --- routes that addresses bring ------------------------------------------------------------------------------------------- */
+/* --- routes that addresses bring ---------------------------------------------------------------------------------- */
 
 /* What the kernel adds on its own for an address; no error is told to anyone, and an entry that is there stays. */
 static void add_kernel_route(struct pl_stack *stack, struct in_device *device, uint8_t type, struct in_addr destination,
@@ -304,7 +304,7 @@ void fib_delete_address(struct pl_stack *stack, struct in_device *device, const 
 	fib_changed(stack);
 }
 
-/* --- `ip route add`, `replace`, `del` ------------------------------------------------------------------------------------------ */
+/* --- `ip route add`, `replace`, `del` ----------------------------------------------------------------------------- */
 
 /* The values that the command leaves out, as ip(8) fills them in. */
 static struct pl_route with_defaults(const struct pl_route *given)
@@ -331,7 +331,8 @@ static struct pl_route with_defaults(const struct pl_route *given)
 static int resolve_gateway(const struct pl_stack *stack, const struct pl_route *route, struct fib_nexthop *nexthop)
 {
 	const struct fib_entry *found = NULL;
-	struct flow flow = { .destination = route->gateway, .output_link = route->ifindex, .scope = (uint8_t)(route->scope + 1) };
+	struct flow flow = { .destination = route->gateway, .output_link = route->ifindex,
+			     .scope = (uint8_t)(route->scope + 1) };
 
 	if (route->scope >= RT_SCOPE_LINK)
 		return -EINVAL;

@@ -25,7 +25,7 @@ struct fib_entry {
 
 struct fib {
 	uint64_t generation;		/* moves with every change that may alter a resolved route */
-	struct fib_entry *entries;	/* by table, longest prefix first, then TOS and priority; equal ones in the order added */
+	struct fib_entry *entries;	/* by table, longest prefix first, then TOS and priority */
 	bool custom_local_routes;	/* a local route was added by hand: the short way of source validation is closed */
 };
 

@@ -79,7 +79,7 @@ static void count_bad(struct pl_stack *stack)
 	COUNT(stack, Icmp, InErrors);
 }
 
-/* --- errors about packets of ours ------------------------------------------------------------------------------------------------ */
+/* --- errors about packets of ours --------------------------------------------------------------------------------- */
 
 /* Hand the error to the raw sockets and to the protocol of the packet that it quotes. */
 static void tell_protocol(struct pl_stack *stack, struct pktbuf *packet, const struct iphdr *quoted, uint32_t info)
@@ -180,7 +180,7 @@ static void error_about_icmp(struct pl_stack *stack, struct pktbuf *packet, cons
 		route_pmtu_learn(stack, (struct in_addr){ quoted->daddr }, info);
 }
 
-/* --- requests ---------------------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 static void receive_echo(struct pl_stack *stack, struct pktbuf *packet)
 {
@@ -216,7 +216,7 @@ static void receive_reply(struct pl_stack *stack, struct pktbuf *packet)
 		icmp_ping_receive(stack, packet);
 }
 
-/* --- dispatch ---------------------------------------------------------------------------------------------------------------------- */
+/* --- dispatch ----------------------------------------------------------------------------------------------------- */
 
 /* RFC 1122 section 3.2.2.6 and 3.2.2.9: what may come to a group's address. */
 static bool allowed_for_group(const struct pl_stack *stack, uint8_t type)

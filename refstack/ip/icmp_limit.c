@@ -127,7 +127,7 @@ bool icmp_peer_allows(struct pl_stack *stack, const struct route *route, struct 
 			return false;
 		}
 	}
-	/* Linux takes a random number of credits, so that the bucket's level tells nobody how much this host talks to others. */
+	/* Linux takes a random number of credits, so that nobody learns from the bucket how much this host sends. */
 	stack->icmp->credit -= (int32_t)prng_below(&stack->prng, 3);
 	return true;
 }

@@ -52,7 +52,8 @@ static uint32_t reply_mark(const struct pl_stack *stack, const struct pktbuf *pa
 	return stack->sysctl.fwmark_reflect ? packet->mark : 0;
 }
 
-void icmp_send_reply(struct pl_stack *stack, struct pktbuf *packet, const struct icmphdr *header, const void *data, size_t length)
+void icmp_send_reply(struct pl_stack *stack, struct pktbuf *packet, const struct icmphdr *header, const void *data,
+		     size_t length)
 {
 	struct ip_options options = { 0 };
 	bool limited;

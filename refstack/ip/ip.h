@@ -11,7 +11,7 @@
 #include "../link/link.h"
 #include "../socket/sock.h"
 
-/* --- addresses (device.c) -------------------------------------------------------------------------------------------- */
+/* --- addresses (device.c) ----------------------------------------------------------------------------------------- */
 struct in_device {
 	struct link *link;
 	struct inet_address *addresses;	/* primary first, by scope, then in the order added; secondary ones after them */
@@ -49,7 +49,7 @@ static inline struct in_addr prefix_mask(unsigned length)
 #define CONF_MAX(stack, device, field)                                                                                         \
 	((stack)->sysctl.conf_all.field > (device)->conf.field ? (stack)->sysctl.conf_all.field : (device)->conf.field)
 
-/* --- groups of addresses, network order -------------------------------------------------------------------------------- */
+/* --- groups of addresses, network order --------------------------------------------------------------------------- */
 static inline bool ip_is_multicast(struct in_addr a)
 {
 	return (a.s_addr & htonl(0xf0000000)) == htonl(0xe0000000);
@@ -71,9 +71,10 @@ static inline bool ip_is_loopback(struct in_addr a)
 	return (a.s_addr & htonl(0xff000000)) == htonl(0x7f000000);
 }
 /* Is the device a member of the group for packets from source of that protocol? ip_check_mc; multicast.c */
-bool multicast_accepts(struct pl_stack *stack, const struct in_device *device, struct in_addr group, struct in_addr source, uint8_t protocol);
+bool multicast_accepts(struct pl_stack *stack, const struct in_device *device, struct in_addr group, struct in_addr source,
+		       uint8_t protocol);
 
-/* --- routes (fib.c, route.c, route_input.c) --------------------------------------------------------------------------------- */
+/* --- routes (fib.c, route.c, route_input.c) ----------------------------------------------------------------------- */
 struct flow {			/* what a route is looked up by, and what the lookup fills in */
 	struct in_addr destination, source;
 	int output_link, input_link;
@@ -118,7 +119,7 @@ uint32_t route_mtu(const struct pl_stack *stack, const struct route *route);	/* 
 /* For packets passing through: what was learnt of the path counts only where ip_forward_use_pmtu says so, or it is locked. */
 uint32_t route_forward_mtu(const struct pl_stack *stack, const struct route *route);
 uint32_t route_advmss(const struct pl_stack *stack, const struct route *route);	/* dst_metric_advmss */
-void route_pmtu_learn(struct pl_stack *stack, struct in_addr destination, uint32_t mtu);	/* from ICMP; min_pmtu, mtu_expires */
+void route_pmtu_learn(struct pl_stack *stack, struct in_addr destination, uint32_t mtu);	/* from ICMP */
 /* RTN_* of an address as `ip route get` classes it: local, broadcast, multicast, unicast, ... */
 int address_type(struct pl_stack *stack, struct in_addr address);
 /* Does some socket of the host take packets to this group that come in on link? source 0: from anyone (socket/multicast.c). */
@@ -126,7 +127,7 @@ bool ip_mc_member(struct pl_stack *stack, const struct link *link, struct in_add
 /* The address to send to `destination` from over `link` (NULL: any), as inet_select_addr chooses it; 0: none. */
 struct in_addr select_source(struct pl_stack *stack, const struct link *link, struct in_addr destination, uint8_t scope);
 
-/* --- input (input.c) ------------------------------------------------------------------------------------------------------- */
+/* --- input (input.c) ---------------------------------------------------------------------------------------------- */
 /* A packet with data at its IP header has come in on packet->link. Consumes it. */
 void ip_receive(struct pl_stack *stack, struct pktbuf *packet);
 void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet);	/* its header is checked: route it and go on */
@@ -135,9 +136,9 @@ void ip_deliver(struct pl_stack *stack, struct pktbuf *packet);		/* it is for th
 /* Transport protocols, one row each in protocols.c. */
 struct ip_protocol {
 	uint8_t number;
-	/* data at the transport header, packet->network set. Consumes the packet; true: some socket took it (no ICMP needed). */
+	/* Data at the transport header, packet->network set. Consumes the packet; true: some socket took it. */
 	bool (*receive)(struct pl_stack *stack, struct pktbuf *packet);
-	/* An ICMP error quotes a packet of ours: icmp at its ICMP header, quoted = the inner IP header, `length` bytes present. */
+	/* An ICMP error quotes a packet of ours: icmp at its ICMP header, quoted: the inner IP header, `length` bytes present. */
 	void (*error)(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *quoted, size_t length, uint32_t info);
 	bool icmp_strict_tag_validation;
 };
@@ -167,7 +168,7 @@ static inline struct in_addr ip_destination(const struct pktbuf *packet)
 	return (struct in_addr){ ip_header(packet)->daddr };
 }
 
-/* --- output (output.c) ------------------------------------------------------------------------------------------------------ */
+/* --- output (output.c) -------------------------------------------------------------------------------------------- */
 struct ip_send {		/* everything that the IP header of one packet needs */
 	struct in_addr source, destination;
 	uint8_t protocol, tos;
@@ -187,26 +188,26 @@ int ip_send_packet(struct pl_stack *stack, struct pktbuf *packet, const struct i
 void ip_send_datagram_df(struct ip_send *send, const struct sock *sk, const struct route *route, uint32_t length);
 bool sock_dont_fragment(const struct sock *sk, const struct route *route);	/* ip_dont_fragment: for TCP segments */
 bool sock_ignores_df(const struct sock *sk);	/* ip_sk_ignore_df: datagrams up to 65535 bytes, else EMSGSIZE beyond the MTU */
-uint32_t sock_path_mtu(const struct sock *sk, const struct route *route);	/* the learnt MTU, or the link's when it is to be ignored */
+uint32_t sock_path_mtu(const struct sock *sk, const struct route *route);	/* what is learnt, or the link's */
 bool route_mtu_locked(const struct route *route);
 #define IP_HEADROOM 96		/* room that pktbuf_new leaves for IP and link headers */
 
-/* --- ICMP (icmp.c) -------------------------------------------------------------------------------------------------------- */
+/* --- ICMP (icmp.c) ------------------------------------------------------------------------------------------------ */
 /*
- * An ICMP error about `packet` (data anywhere, network header set), subject to every rule of RFC 1122 3.2.2 and the rate limits.
+ * An ICMP error about `packet` (data anywhere, network header set), subject to the rules of RFC 1122 3.2.2 and the rate limits.
  * info: the MTU of fragmentation needed, the offset of a parameter problem, the gateway of a redirect (struct in_addr's word).
  */
 void icmp_send_error(struct pl_stack *stack, struct pktbuf *packet, uint8_t type, uint8_t code, uint32_t info);
 void icmp_send_redirect(struct pl_stack *stack, struct pktbuf *packet);	/* the sender has a better next hop than this host */
 /* The token bucket of error_cost and error_burst, per sender, for errors about packets without a route. */
 bool icmp_route_error_allowed(struct pl_stack *stack, struct in_addr sender);
-/* The source of a reply to `packet`: the address it came to, or one of the link's when that was a group's (RFC 1122 3.2.1.3). */
+/* The source of a reply to `packet`: the address it came to, or one of the link's if that was a group's (RFC 1122 3.2.1.3). */
 struct in_addr ip_specific_destination(struct pl_stack *stack, const struct pktbuf *packet);
 /* errno and fatality that Linux gives the codes of destination unreachable. */
 struct icmp_error_map { int error; bool fatal; };
 extern const struct icmp_error_map icmp_error_map[16];
 
-/* --- ids, ports, checks shared by transports ------------------------------------------------------------------------------------ */
+/* --- ids, ports, checks shared by transports ---------------------------------------------------------------------- */
 uint16_t ip_select_id(struct pl_stack *stack, const struct ip_send *send, unsigned segments);
 /*
  * The checks of bind(2) before the port is asked for, by the kernel's rules (__inet_bind): 0 with the address in *out (AF_INET),

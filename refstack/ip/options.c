@@ -71,7 +71,7 @@ void options_keep_copied(uint8_t *options, size_t length)
 			memset(option, IPOPT_NOP, option[1]);
 }
 
-/* --- received ----------------------------------------------------------------------------------------------------------------- */
+/* --- received ----------------------------------------------------------------------------------------------------- */
 
 /* A packet's options while they are checked. */
 struct check {
@@ -306,7 +306,7 @@ bool options_receive(struct pl_stack *stack, struct pktbuf *packet)
 	return false;
 }
 
-/* --- passed on ------------------------------------------------------------------------------------------------------------------ */
+/* --- passed on ---------------------------------------------------------------------------------------------------- */
 
 /* The address of this host on the link that the packet leaves by. */
 static struct in_addr leaving_address(struct pl_stack *stack, const struct pktbuf *packet, const struct route *route)
@@ -358,14 +358,15 @@ void options_forward(struct pl_stack *stack, struct pktbuf *packet)
 	}
 }
 
-/* --- sent ------------------------------------------------------------------------------------------------------------------------- */
+/* --- sent --------------------------------------------------------------------------------------------------------- */
 
 static void write_timestamp(struct pl_stack *stack, uint8_t *option, struct in_addr source)
 {
 	uint8_t *place = option + option[2] - 1, flag = option[3] & 15;
 	unsigned needed = flag == IPOPT_TS_TSONLY ? STAMP : ADDRESS + STAMP;
+	bool known = flag == IPOPT_TS_TSONLY || flag == IPOPT_TS_TSANDADDR || flag == IPOPT_TS_PRESPEC;
 
-	if (option[2] + needed - 1 > option[1] || (flag != IPOPT_TS_TSONLY && flag != IPOPT_TS_TSANDADDR && flag != IPOPT_TS_PRESPEC))
+	if (!known || option[2] + needed - 1 > option[1])
 		return;
 	if (flag == IPOPT_TS_PRESPEC && address_type(stack, get_address(place)) == RTN_UNICAST)
 		return;
@@ -406,7 +407,7 @@ void options_write(struct pl_stack *stack, struct pktbuf *packet, const struct i
 		ip->daddr = packet->route->destination.s_addr;
 }
 
-/* --- echoed ----------------------------------------------------------------------------------------------------------------------- */
+/* --- echoed ------------------------------------------------------------------------------------------------------- */
 
 static uint8_t *append_option(struct ip_options *reply, const uint8_t *option)
 {

@@ -19,7 +19,7 @@ void options_write(struct pl_stack *stack, struct pktbuf *packet, const struct i
  */
 bool options_receive(struct pl_stack *stack, struct pktbuf *packet);
 
-/* The options of a reply to packet: routes turned round, further addresses and times asked for. False: they cannot be answered. */
+/* The options of a reply to packet: routes turned round, further stamps asked for. False: they cannot be answered. */
 bool options_echo(struct pl_stack *stack, const struct pktbuf *packet, struct ip_options *reply);
 
 /* A packet is passing through: record addresses, advance a source route, mend the checksum. */

@@ -10,7 +10,7 @@
 #include "options.h"
 #include "output.h"
 
-/* --- identification ------------------------------------------------------------------------------------------------------- */
+/* --- identification ----------------------------------------------------------------------------------------------- */
 
 /*
  * Linux: a counter per group of destinations, moved on by a random amount that is bounded by the ticks since it was last used,
@@ -57,7 +57,7 @@ uint16_t ip_select_id(struct pl_stack *stack, const struct ip_send *send, unsign
 	return id_from_bucket(stack, send, segments);
 }
 
-/* --- the rules of IP_MTU_DISCOVER --------------------------------------------------------------------------------------------- */
+/* --- the rules of IP_MTU_DISCOVER --------------------------------------------------------------------------------- */
 
 uint32_t sock_path_mtu(const struct sock *sk, const struct route *route)
 {
@@ -83,7 +83,7 @@ void ip_send_datagram_df(struct ip_send *send, const struct sock *sk, const stru
 			      (length <= route_mtu(sk->stack, route) && sock_dont_fragment(sk, route));
 }
 
-/* --- fragments ------------------------------------------------------------------------------------------------------------------ */
+/* --- fragments ---------------------------------------------------------------------------------------------------- */
 
 static int transmit(struct pl_stack *stack, struct pktbuf *packet)
 {
@@ -186,7 +186,7 @@ static int finish_output(struct pl_stack *stack, struct pktbuf *packet, struct s
 	return fragment(stack, packet, limit);
 }
 
-/* --- sending ---------------------------------------------------------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------------------------------------------------ */
 
 /* A multicast or broadcast packet that this host wants to see too. */
 static void copy_to_self(struct pl_stack *stack, struct pktbuf *packet)
@@ -242,7 +242,8 @@ static void write_header(struct pl_stack *stack, struct pktbuf *packet, const st
 	*ip = (struct iphdr){
 		.version = 4, .ihl = (sizeof(*ip) + options) / 4, .tos = send->tos,
 		.tot_len = htons((uint16_t)pktbuf_length(packet)), .frag_off = send->dont_fragment ? htons(IP_DF) : 0,
-		.ttl = send->ttl_zero ? 0 : ttl, .protocol = send->protocol, .saddr = send->source.s_addr, .daddr = send->destination.s_addr,
+		.ttl = send->ttl_zero ? 0 : ttl, .protocol = send->protocol, .saddr = send->source.s_addr,
+		.daddr = send->destination.s_addr,
 	};
 	unsigned segments = packet->gso_segs ? packet->gso_segs : 1;
 	ip->id = htons(send->id >= 0 ? (uint16_t)send->id : ip_select_id(stack, send, segments));

@@ -1,14 +1,14 @@
 /*
  * Reassembly: RFC 791 section 3.2, RFC 815's bookkeeping, RFC 5722's strictness, as Linux does it.
  *
- * Fragments of one datagram (source, destination, protocol, id, link group) are kept in a queue as runs: stretches of bytes that
- * came in order. A fragment that lies within one run is a duplicate and dropped alone; one that overlaps anything else makes the
- * whole datagram worthless, and the queue is thrown away. The datagram is whole when the first and the last fragment are there
- * and as many bytes as the last one's end says.
+ * Fragments of one datagram (source, destination, protocol, id, link group) are kept in a queue as runs: stretches of
+ * bytes that came in order. A fragment that lies within one run is a duplicate and dropped alone; one that overlaps anything
+ * else makes the whole datagram worthless, and the queue is thrown away. The datagram is whole when the first and the last
+ * fragment are there and as many bytes as the last one's end says.
  *
  * A queue lives ipfrag_time. When it ends and the first fragment is there, the sender is told (time exceeded in reassembly).
- * Queues together may pin ipfrag_high_thresh bytes. A sender from which more than ipfrag_max_dist other fragments have come since
- * a queue's last one has wrapped its ids, probably: the queue starts anew.
+ * Queues together may pin ipfrag_high_thresh bytes. A sender from which more than ipfrag_max_dist other fragments have come
+ * since a queue's last one has wrapped its ids, probably: the queue starts anew.
  */
 #include "reassemble.h"
 
@@ -54,7 +54,7 @@ static struct fragment_control *control(struct pktbuf *packet)
 	return (struct fragment_control *)packet->control;
 }
 
-/* --- queues ------------------------------------------------------------------------------------------------------------------- */
+/* --- queues ------------------------------------------------------------------------------------------------------- */
 
 static void empty_queue(struct fragment_queue *queue)
 {
@@ -159,7 +159,7 @@ static struct fragment_queue *find_queue(struct pl_stack *stack, const struct ip
 	return queue;
 }
 
-/* --- a fragment comes -------------------------------------------------------------------------------------------------------------- */
+/* --- a fragment comes --------------------------------------------------------------------------------------------- */
 
 /* Too many of the sender's other fragments have come between: what is here belongs to an older datagram of the same id. */
 static void check_distance(struct fragment_queue *queue)
@@ -283,7 +283,7 @@ static bool enqueue(struct fragment_queue *queue, struct pktbuf *packet)
 	return true;
 }
 
-/* --- the datagram is whole ------------------------------------------------------------------------------------------------------------ */
+/* --- the datagram is whole ---------------------------------------------------------------------------------------- */
 
 /*
  * RFC 3168 section 5.3: the codepoint to set in the whole, by which ones its fragments had; -1: a mix that makes no sense.

@@ -63,11 +63,11 @@ struct in_addr route_preferred_source(struct pl_stack *stack, const struct fib_e
 	return select_source(stack, entry->nexthop.link, entry->nexthop.gateway, entry->scope);
 }
 
-/* --- the way out ------------------------------------------------------------------------------------------------------------ */
+/* --- the way out -------------------------------------------------------------------------------------------------- */
 
 /* The last step: what kind of destination it is on the link that was found. */
-static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, struct link *link, const struct fib_entry *entry,
-		       struct route **made)
+static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, struct link *link,
+		       const struct fib_entry *entry, struct route **made)
 {
 	bool loopback = link->flags & IFF_LOOPBACK;
 	bool is_local = loopback;
@@ -219,7 +219,7 @@ struct route *sock_route(struct sock *sk, int *error)
 	return sk->route;
 }
 
-/* --- what a route says ----------------------------------------------------------------------------------------------------------- */
+/* --- what a route says -------------------------------------------------------------------------------------------- */
 
 #define IP_MAX_MTU 65535u
 #define IP_HEADER_MIN 20u

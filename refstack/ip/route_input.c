@@ -128,9 +128,9 @@ static int forward(struct pl_stack *stack, const struct incoming *in, const stru
 	route->source = in->source;
 	route->destination = in->destination;
 	route_set_nexthop(stack, route, entry);
+	struct in_addr gateway = { route->uses_gateway ? route->gateway.s_addr : 0 };
 	route->do_redirect = out == in->link && neighbour && CONF_OR(stack, out->ipv4, send_redirects) &&
-			     (CONF_OR(stack, out->ipv4, shared_media) ||
-			      address_on_link(out->ipv4, in->source, route->uses_gateway ? route->gateway : (struct in_addr){ 0 }));
+			     (CONF_OR(stack, out->ipv4, shared_media) || address_on_link(out->ipv4, in->source, gateway));
 	*made = route;
 	return 0;
 }

@@ -18,7 +18,7 @@ struct link_kind {
 	unsigned max_mtu, min_mtu;
 	/* Put an IP packet, its counters taken, on the wire. Consumes it. */
 	void (*transmit)(struct pl_stack *stack, struct link *link, struct pktbuf *packet);
-	/* Bytes have come in, data at their first: give IP packets to ip_receive. Consumes the packet. 0 or -EINVAL (not a packet). */
+	/* Bytes have come in, data at their first: IP packets go to ip_receive. Consumes them. 0, or -EINVAL: not a packet. */
 	int (*receive)(struct pl_stack *stack, struct link *link, struct pktbuf *packet);
 };
 
