@@ -10,6 +10,10 @@ const struct subcommand subcommands[] = {
 	  "A folder means every *.pkt file under it. Exit status: 0 all passed, 1 some failed, 2 wrong usage or an unreadable script,\n"
 	  "4 all skipped.",
 	  cmd_run },
+	{ "compare", "[OPTION]... PATH...", "carry out scripts on two targets and tell where what they do parts",
+	  "Only what the scripts put in is carried out; what comes back is compared, packet by packet and call by call. Exit status as\n"
+	  "that of run.",
+	  cmd_compare },
 	{ "check", "[-D NAME=VALUE]... [--strict] [-q] PATH...", "parse scripts and check them without running them",
 	  "A folder means every *.pkt file under it. A word in capitals that nothing explains is taken for a define that `run -D` will\n"
 	  "supply, and noted; with --strict it is an error, as it is for `run`. -q: no notes and no summary. packetdrill's options are\n"

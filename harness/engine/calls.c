@@ -10,7 +10,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define PATIENCE_CALL (180 * PL_NSEC_PER_SEC)	/* for a call that the script expects to return at once */
+#define PATIENCE_CALL (60 * PL_NSEC_PER_SEC)	/* for a call that the script expects to return at once */
+#define PATIENCE_OBSERVED (2 * PL_NSEC_PER_SEC)	/* for the same when only watching: what it waits for may never come */
 #define PATIENCE_IDLE PL_NSEC_PER_SEC		/* for one under way when the next begins, or the script ends */
 
 /* --- what calls mean to the engine -------------------------------------------------------------------------------------------- */
@@ -336,9 +337,13 @@ void run_call_event(struct run *run)
 		calls_finish(run);
 		return;
 	}
-	call_wait(run, &running->marshalled->call, run_now(run) + PATIENCE_CALL);
+	call_wait(run, &running->marshalled->call, run_now(run) + (run->observing ? PATIENCE_OBSERVED : PATIENCE_CALL));
 	if (!running->marshalled->call.finished) {
 		run->ops->cancel(run->target, &running->marshalled->call);
+		if (run->observing) {
+			call_verify(run, running);
+			return;
+		}
 		run_fail(run, run->event, "%s: it did not return", spec->name);
 		return;
 	}

@@ -400,7 +400,7 @@ static void print_optval_out(struct marshalled *m, unsigned i, const struct expr
 	if (type && type->kind == TYPE_STRUCT && length < type->size)
 		type = NULL;
 	scalar = type ? type->kind != TYPE_STRUCT && type->kind != TYPE_BYTES && type->kind != TYPE_TEXT &&
-				type->kind != TYPE_ARRAY
+				type->kind != TYPE_ARRAY && type->kind != TYPE_OPAQUE
 		      : length == 1 || length == 2 || length == 4 || length == 8;
 	text_add(text, "%s", scalar ? "[" : "");
 	type_print(m->run, type, m->memory[i], length, text);

@@ -15,6 +15,7 @@
 
 #define PATIENCE (2 * PL_NSEC_PER_SEC)			/* beyond the time at which a packet is due */
 #define PATIENCE_ANY (180 * PL_NSEC_PER_SEC)		/* for one that may come at any time */
+#define PATIENCE_OBSERVED (5 * PL_NSEC_PER_SEC)		/* for the same when only watching */
 #define DIFFERENCES 32
 
 /* --- inbound ------------------------------------------------------------------------------------------------------------ */
@@ -391,7 +392,7 @@ static void observe_outbound(struct run *run)
 
 	due += time_tolerance(run, run->last ? run->event_at - run->last_at : 0);
 	if (run->event->time.kind == TIME_ANY)
-		due = run_now(run) + PATIENCE_ANY;
+		due = run_now(run) + PATIENCE_OBSERVED;
 	do {
 		struct sent *sent = sent_wait(run, flow, said, due);
 		struct packet *packet;

@@ -304,6 +304,7 @@ static void run_all(struct run *run)
 		if (!run_stopped(run))
 			calls_end(run);
 		run_drain(run);
+		run->result->trace.end = run_now(run);
 		run_cleanup(run);
 		if (run->result->verdict == VERDICT_PASS || run->options->keep_going)
 			code_run(run);

@@ -29,6 +29,7 @@ struct trace {
 	struct trace_entry *entry;
 	unsigned count, room;
 	uint32_t ethernet_links;	/* bit per link: its packets begin with an Ethernet header */
+	pl_time end;			/* when the script was over, in its time: nothing later was seen */
 	int64_t wall_clock;		/* CLOCK_REALTIME at the script's start, nanoseconds since 1970, for captures */
 };
 

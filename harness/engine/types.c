@@ -346,7 +346,7 @@ static const struct type *type_settle(const struct type *type, const struct expr
 {
 	if (!type || (expr->kind == EXPR_STRING && type->kind != TYPE_TEXT && type->kind != TYPE_ADDRESS))
 		return type_guess(expr);
-	if ((type->kind == TYPE_BYTES || type->kind == TYPE_TEXT) && expr->kind != EXPR_STRING)
+	if ((type->kind == TYPE_BYTES || type->kind == TYPE_TEXT || type->kind == TYPE_OPAQUE) && expr->kind != EXPR_STRING)
 		return type_guess(expr);
 	if (type->kind == TYPE_STRUCT && expr->kind == EXPR_LIST && expr->members == 1 && type->members != 1)
 		return type_guess(expr);
@@ -366,6 +366,7 @@ bool type_build(const struct run *run, const struct type *type, const struct exp
 	switch (type->kind) {
 	case TYPE_TEXT:
 	case TYPE_BYTES:
+	case TYPE_OPAQUE:
 		*length = expr->length;
 		memcpy(to, expr->bytes, expr->length < room ? expr->length : room);
 		return true;
@@ -502,6 +503,7 @@ bool type_compare(const struct run *run, const struct type *type, const struct e
 	switch (type->kind) {
 	case TYPE_TEXT:
 	case TYPE_BYTES:
+	case TYPE_OPAQUE:
 		return bytes_compare(run, type, expr, bytes, length, name, text);
 	case TYPE_STRUCT:
 		return struct_compare(run, type, expr, bytes, length, name, text);
@@ -569,6 +571,9 @@ void type_print(const struct run *run, const struct type *type, const uint8_t *b
 		return;
 	case TYPE_BYTES:
 		text_quote(text, bytes, length);
+		return;
+	case TYPE_OPAQUE:
+		text_add(text, "...");
 		return;
 	case TYPE_STRUCT:
 		struct_print(run, type, bytes, length, text);

@@ -15,6 +15,7 @@ enum type_kind {
 	TYPE_DESCRIPTOR,	/* int, mapped between script and target */
 	TYPE_TEXT,		/* characters up to a NUL or to the end */
 	TYPE_BYTES,		/* as many as there are */
+	TYPE_OPAQUE,		/* bytes that nobody reads as such: TCP_INFO */
 	TYPE_STRUCT, TYPE_ARRAY,
 	TYPE_STAMPS,		/* struct scm_timestamping: {scm_sec=, scm_nsec=} in script time, and only its first stamp */
 	TYPE_ATTRIBUTES,	/* netlink attributes: {TCP_NLA_BUSY=123, ...} */
@@ -37,7 +38,7 @@ struct type {
 };
 
 /* Types that several tables use. */
-extern const struct type type_int, type_u8, type_u16, type_u32, type_u64, type_bytes, type_text, type_sockaddr, type_timeval,
+extern const struct type type_int, type_u8, type_u16, type_u32, type_u64, type_bytes, type_opaque, type_text, type_sockaddr, type_timeval,
 	type_timespec, type_stamps, type_attributes, type_descriptor, type_network16, type_address;
 
 /* The type of a socket option's value, of an ioctl's argument, of a control message's data; NULL: no row, go by what is said. */

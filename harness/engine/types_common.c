@@ -20,6 +20,7 @@ const struct type type_u32 = { .kind = TYPE_UNSIGNED, .size = 4 };
 const struct type type_u64 = { .kind = TYPE_UNSIGNED, .size = 8 };
 const struct type type_s64 = { .kind = TYPE_SIGNED, .size = 8 };
 const struct type type_bytes = { .kind = TYPE_BYTES };
+const struct type type_opaque = { .kind = TYPE_OPAQUE };
 const struct type type_text = { .kind = TYPE_TEXT };
 const struct type type_network16 = { .kind = TYPE_NETWORK, .size = 2 };
 const struct type type_address = { .kind = TYPE_ADDRESS, .size = 4 };
