@@ -238,6 +238,20 @@ int pl_link_input(struct pl_stack *stack, int ifindex, const void *bytes, size_t
 	return pl_link_input_gso(stack, ifindex, bytes, length, 0);
 }
 
+/* How many packets a large TCP segment stands for; 0: it is none. */
+static uint16_t segments_in(const uint8_t *bytes, size_t length, size_t link_header, unsigned gso_size)
+{
+	size_t headers = link_header + 40;
+
+	if (gso_size == 0 || length <= headers)
+		return 0;
+	headers = link_header + (bytes[link_header] & 15) * 4u;
+	if (headers + 20 > length)
+		return 0;
+	headers += (bytes[headers + 12] >> 4) * 4u;
+	return headers < length ? (uint16_t)((length - headers + gso_size - 1) / gso_size) : 0;
+}
+
 int pl_link_input_gso(struct pl_stack *stack, int ifindex, const void *bytes, size_t length, unsigned gso_size)
 {
 	struct link *link = link_by_index(stack, ifindex);
@@ -263,6 +277,7 @@ int pl_link_input_gso(struct pl_stack *stack, int ifindex, const void *bytes, si
 	packet->link = link;
 	packet->input_ifindex = link->ifindex;
 	packet->gso_size = (uint16_t)gso_size;
+	packet->gso_segs = segments_in(bytes, length, link->ops->header_length, gso_size);
 	int result = link->ops->receive(stack, link, packet);
 	stack_settle(stack);
 	return result;

@@ -44,3 +44,18 @@ Test(link, absent_links)
 	cr_assert_eq(pl_address_add(stack, 9, &(struct pl_address){ 0 }), -ENODEV);
 	cr_assert_eq(pl_link_set_mtu(stack, 1, 100), 0);
 }
+
+/* Each packet that a large segment stands for is counted by its congestion codepoint. */
+Test(link, large_segments_are_counted_as_what_they_stand_for)
+{
+	struct fixture fixture;
+	uint8_t packet[3100], tcp[20 + 3000] = { [12] = 5 << 4 };
+
+	fixture_new(&fixture);
+	size_t length = make_ip(packet, NULL, REMOTE, LOCAL, IPPROTO_TCP, tcp, sizeof(tcp));
+	cr_assert_eq(pl_link_input_gso(fixture.stack, fixture.tun, packet, length, 1000), 0);
+	COUNTER_IS(&fixture, "IpExt", "InNoECTPkts", 3);
+	COUNTER_IS(&fixture, "Ip", "InReceives", 1);
+	cr_assert_eq(pl_link_input_gso(fixture.stack, fixture.tun, packet, 3, 1000), 0);
+	fixture_free(&fixture);
+}
