@@ -397,7 +397,7 @@ static bool map_inbound_tcp(struct run *run, struct flow *flow, struct packet *p
 
 static void default_field(struct layer *layer, enum wire_field field, uint64_t value)
 {
-	if (layer && !wire_get(layer, field))
+	if (layer && !wire_given(layer, field))
 		wire_set(layer, field, value);
 }
 

@@ -110,6 +110,12 @@ static void raw_contents(struct parse *parse, struct body *body, const struct bo
 	body->packet->payload = raw->packet->payload;
 }
 
+/* "raw (N)" is the message's own bytes, unless it says something of a header: then it is a packet of some protocol, and quoted. */
+static bool is_contents(const struct body *quoted)
+{
+	return quoted->padding && !quoted->ip.first && !wire_given(&quoted->packet->layer[1], WF_RAW_PROTOCOL);
+}
+
 struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted,
 		       struct bytes payload, const struct place *place)
 {
@@ -119,7 +125,7 @@ struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items 
 	packet->payload_given = false;
 	fields_set(parse, &packet->layer[1], fields);
 	check_mtu(parse, &packet->layer[1], fields);
-	if (quoted && quoted->padding) {
+	if (quoted && is_contents(quoted)) {
 		raw_contents(parse, body, quoted);
 		body_payload(parse, body, payload);
 		return body;
