@@ -149,6 +149,7 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	ip = pktbuf_put(packet, length);
 	result = msg_copy_in(msg, 0, ip, length) < length ? -EFAULT : ip->ihl * 4u > length ? -EINVAL : 0;
 	if (result) {
+		COUNT(stack, Ip, OutDiscards);
 		pktbuf_free(stack, packet);
 		return result;
 	}
