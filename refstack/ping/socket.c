@@ -167,7 +167,7 @@ static int64_t send_request(struct sock *sk, const struct msghdr *msg, size_t le
 	packet->checksum_ok = true;
 	icmp_count_out(sk->stack, icmp->type);
 	datagram_ip_send(sk, send, (uint32_t)(length + sizeof(struct iphdr) + options), &ip);
-	result = datagram_transmit(sk, packet, &ip);
+	result = datagram_transmit(sk, packet, &ip, send);
 	return result == -ENOBUFS && !sock_flag(sk, SF_RECVERR) ? 0 : result;
 }
 

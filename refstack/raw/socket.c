@@ -174,9 +174,7 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	packet->mark = send->mark;
 	packet->priority = send->priority;
 	packet->checksum_ok = true;
-	result = ip_output(stack, packet, sk);
-	sock_write_space(sk);
-	return sent(sk, (int)result);
+	return sent(sk, datagram_transmit_whole(sk, packet, send));
 }
 
 static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, const uint8_t *bytes, size_t length)
@@ -193,7 +191,7 @@ static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, con
 	if (send->protocol == IPPROTO_ICMP && length)
 		icmp_count_out(sk->stack, bytes[0]);
 	datagram_ip_send(sk, send, (uint32_t)(length + sizeof(struct iphdr) + options), &ip);
-	return sent(sk, datagram_transmit(sk, packet, &ip));
+	return sent(sk, datagram_transmit(sk, packet, &ip, send));
 }
 
 /* Without IP_HDRINCL: add to what MSG_MORE has collected, and send unless there is more. `send` is taken over. */

@@ -49,6 +49,8 @@ struct datagram_send {
 	int ttl;			/* 0: the socket's */
 	int protocol;
 	uint32_t mark, priority, timestamp_flags;
+	bool has_timestamp_key;
+	uint32_t timestamp_key;		/* from a control message; else the socket's next */
 	uint16_t segment;		/* UDP_SEGMENT */
 	const struct ip_options *options;
 	struct ip_options *own_options;	/* from a control message: freed by datagram_send_end */
@@ -69,7 +71,9 @@ void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_
  * Give a datagram to the IP layer. Linux's device lets go of it at once, which wakes whoever waits to write: an edge that
  * EPOLLET sees after every datagram. Consumes the packet; 0 or the error of the way out.
  */
-int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip);
+int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip, const struct datagram_send *send);
+/* The same for a packet that has its IP header and its route (ip_output). */
+int datagram_transmit_whole(struct sock *sk, struct pktbuf *packet, const struct datagram_send *send);
 /* May a socket send now: minus its pending error, -EPIPE after shutdown, or 0 (sock_alloc_send_skb). */
 int64_t datagram_may_send(struct sock *sk);
 /*

@@ -5,6 +5,8 @@
 #include <linux/net_tstamp.h>
 #include <stdlib.h>
 
+#include "../ip/output.h"
+#include "error_queue.h"
 #include "options.h"
 
 #define SCM_DEVMEM_DMABUF_TYPE 79
@@ -82,7 +84,11 @@ static int64_t socket_control(struct sock *sk, const struct cmsghdr *control, st
 	case SCM_TXTIME:
 		return sock_flag(sk, SF_TXTIME) && control->cmsg_len == CMSG_LEN(sizeof(uint64_t)) ? 0 : -EINVAL;
 	case SCM_TS_OPT_ID_TYPE:
-		return sk->timestamping & SOF_TIMESTAMPING_OPT_ID && control_int(control, &value) ? 0 : -EINVAL;
+		if (!(sk->timestamping & SOF_TIMESTAMPING_OPT_ID) || !control_int(control, &value))
+			return -EINVAL;
+		send->has_timestamp_key = true;
+		send->timestamp_key = (uint32_t)value;
+		return 0;
 	case SCM_DEVMEM_DMABUF_TYPE:
 		return control_int(control, &value) ? 0 : -EINVAL;
 	case SCM_RIGHTS:
@@ -272,12 +278,99 @@ void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_
 	ip_send_datagram_df(ip, sk, send->route, length);
 }
 
-int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip)
-{
-	int error = ip_send_packet(sk->stack, packet, ip);
+/* --- what is told of a datagram that left ------------------------------------------------------------------------------- */
 
+#define TX_ANY (SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_HARDWARE)
+#define LOOPBACK_HEADER 14
+
+/*
+ * A copy of the first packet that a datagram left as, from where its link's header starts: the loopback device has an Ethernet
+ * header of zeros. NULL: no memory.
+ */
+static struct pktbuf *sent_copy(struct pl_stack *stack, const struct pktbuf *packet, const struct link *link, uint32_t mtu)
+{
+	size_t length = (size_t)(packet->tail - packet->network), header = ip_header(packet)->ihl * 4u;
+	size_t front = link->flags & IFF_LOOPBACK ? LOOPBACK_HEADER : 0;
+	struct pktbuf *copy;
+	struct iphdr *ip;
+	uint8_t *link_header;
+	bool cut = length > mtu && header < length;
+
+	if (cut)
+		length = header + ((mtu - header) & ~(size_t)7);
+	copy = pktbuf_new(stack, 0, front + length);
+	if (!copy)
+		return NULL;
+	link_header = pktbuf_put(copy, front);
+	memset(link_header, 0, front);
+	if (front)
+		link_header[12] = 8;		/* ETH_P_IP */
+	ip = memcpy(pktbuf_put(copy, length), packet->network, length);
+	copy->network = (uint8_t *)ip;
+	if (front && ip->protocol == IPPROTO_UDP && !cut) {
+		/* The loopback device would sum itself: the field holds the sum over the pseudo header only. */
+		uint16_t part = (uint16_t)~checksum_finish(checksum_pseudo(ip_source(packet), ip_destination(packet), IPPROTO_UDP,
+									   (uint32_t)(length - header)));
+
+		memcpy((uint8_t *)ip + header + 6, &part, sizeof(part));
+	}
+	if (cut) {
+		ip->tot_len = htons((uint16_t)length);
+		ip->frag_off |= htons(IP_MF);
+		ip->check = 0;
+		ip->check = checksum_finish(checksum_add(ip, header, 0));
+	}
+	return copy;
+}
+
+/* SO_TIMESTAMPING: the packet was given to the queue (SCM_TSTAMP_SCHED) and left the host (SCM_TSTAMP_SND), at once. */
+static void tell_sent(struct sock *sk, const struct pktbuf *packet, const struct datagram_send *send)
+{
+	static const struct {
+		uint32_t flag, type;
+	} stamps[] = { { SOF_TIMESTAMPING_TX_SCHED, SCM_TSTAMP_SCHED }, { SOF_TIMESTAMPING_TX_SOFTWARE, SCM_TSTAMP_SND } };
+	const struct link *link = send->route->link;
+	uint32_t key = 0;
+
+	if (sk->timestamping & SOF_TIMESTAMPING_OPT_ID)
+		key = send->has_timestamp_key ? send->timestamp_key : sk->timestamp_key++;
+	for (size_t i = 0; i < 2; i++) {
+		struct pktbuf *copy = NULL;
+
+		if (!(send->timestamp_flags & stamps[i].flag))
+			continue;
+		if (!(sk->timestamping & SOF_TIMESTAMPING_OPT_TSONLY)) {
+			if (!sk->stack->sysctl.tstamp_allow_data && !capable(sk->stack, CAP_NET_RAW))
+				continue;
+			copy = sent_copy(sk->stack, packet, link, sock_path_mtu(sk, send->route));
+			if (!copy)
+				continue;
+		}
+		sock_queue_sent(sk, stamps[i].type, key, copy, link->ifindex);
+	}
+}
+
+/* Send by `ip`, or as it is (NULL), and tell the socket what it wants to know. */
+static int transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip, const struct datagram_send *send)
+{
+	struct pktbuf *held = send->timestamp_flags & TX_ANY ? pktbuf_hold(packet) : NULL;
+	int error = ip ? ip_send_packet(sk->stack, packet, ip) : ip_output(sk->stack, packet, sk);
+
+	if (held && !error)
+		tell_sent(sk, held, send);
+	pktbuf_free(sk->stack, held);
 	sock_write_space(sk);
 	return error;
+}
+
+int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip, const struct datagram_send *send)
+{
+	return transmit(sk, packet, ip, send);
+}
+
+int datagram_transmit_whole(struct sock *sk, struct pktbuf *packet, const struct datagram_send *send)
+{
+	return transmit(sk, packet, NULL, send);
 }
 
 int64_t datagram_may_send(struct sock *sk)

@@ -30,6 +30,18 @@ static struct pktbuf *empty_packet(struct pl_stack *stack)
 	return pktbuf_new(stack, 0, 0);
 }
 
+/* Queue a report, charged to the receive buffer or not. */
+static void queue_report(struct sock *sk, const struct error_report *report, struct pktbuf *packet, bool charge)
+{
+	pktbuf_orphan(packet);
+	*report_of(packet) = *report;
+	if (charge)
+		sock_charge_receive(sk, packet);
+	pktbuf_queue_push(&sk->error_queue, packet);
+	if (!sock_flag(sk, SF_DEAD))
+		sock_error_report(sk);
+}
+
 bool sock_queue_error(struct sock *sk, const struct error_report *report, struct pktbuf *payload)
 {
 	struct pl_stack *stack = sk->stack;
@@ -42,12 +54,7 @@ bool sock_queue_error(struct sock *sk, const struct error_report *report, struct
 		pktbuf_free(stack, payload);
 		return false;
 	}
-	pktbuf_orphan(payload);
-	*report_of(payload) = *report;
-	sock_charge_receive(sk, payload);
-	pktbuf_queue_push(&sk->error_queue, payload);
-	if (!sock_flag(sk, SF_DEAD))
-		sock_error_report(sk);
+	queue_report(sk, report, payload, true);
 	return true;
 }
 
@@ -164,13 +171,26 @@ void sock_queue_zerocopy(struct sock *sk, uint32_t first, uint32_t last, bool co
 		struct sock_extended_err *before = &report_of(tail)->error;
 		uint64_t count = (uint64_t)(before->ee_data - before->ee_info) + 1 + (last - first) + 1;
 
-		if (before->ee_code == report.error.ee_code && first == before->ee_data + 1 && count < UINT64_C(1) << 32) {
+		if (first == before->ee_data + 1 && count < UINT64_C(1) << 32) {
 			before->ee_data = last;
 			sock_error_report(sk);
 			return;
 		}
 	}
-	sock_queue_error(sk, &report, NULL);
+	tail = empty_packet(sk->stack);
+	if (tail)
+		queue_report(sk, &report, tail, false);
+}
+
+void sock_queue_sent(struct sock *sk, uint32_t type, uint32_t key, struct pktbuf *payload, int link)
+{
+	struct error_report report = {
+		.error = { .ee_errno = ENOMSG, .ee_origin = SO_EE_ORIGIN_TIMESTAMPING, .ee_info = type, .ee_data = key },
+		.stamp = stack_wall_clock(sk->stack),
+		.link = payload ? link : 0,
+	};
+
+	sock_queue_error(sk, &report, payload);
 }
 
 /* Take the first report; sk->error becomes the next ICMP error's, or nothing (sock_dequeue_err_skb). */
@@ -201,7 +221,12 @@ static void put_report(struct sock *sk, struct msghdr *msg, struct pktbuf *packe
 	if (report->error.ee_origin == SO_EE_ORIGIN_ICMP) {
 		block.offender.sin_family = AF_INET;
 		block.offender.sin_addr = report->offender;
-		msg_put_error_ip(sk, msg, packet);
+		msg_put_error_ip(sk, msg, packet, (struct in_addr){ 0 });
+	} else if (report->link && sk->timestamping & SOF_TIMESTAMPING_OPT_CMSG) {
+		block.offender.sin_family = AF_INET;
+		block.offender.sin_addr = ip_source(packet);
+		packet->input_ifindex = report->link;
+		msg_put_error_ip(sk, msg, packet, ip_source(packet));
 	}
 	msg_put_control(msg, IPPROTO_IP, IP_RECVERR, &block, sizeof(block));
 }

@@ -88,16 +88,15 @@ void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *
 		msg_put_control(msg, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
 }
 
-/* IP_PKTINFO: the link it came over, the address that a reply would have (when it is looked up), the address it came to. */
-static void put_packet_info(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, bool look_up)
+/* IP_PKTINFO: the link it came over, the address that a reply would have, the address it came to. */
+static void put_packet_info(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, struct in_addr own)
 {
 	struct in_pktinfo info = {
 		.ipi_ifindex = packet->input_ifindex,
 		.ipi_addr = ip_destination(packet),
+		.ipi_spec_dst = own,
 	};
 
-	if (look_up)
-		info.ipi_spec_dst = ip_specific_destination(sk->stack, packet);
 
 	msg_put_control(msg, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 }
@@ -138,13 +137,13 @@ static void put_checksum(struct msghdr *msg, const struct pktbuf *packet)
 	msg_put_control(msg, IPPROTO_IP, IP_CHECKSUM, &sum, sizeof(sum));
 }
 
-static void put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, bool error)
+static void put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, struct in_addr own, bool error)
 {
 	const struct iphdr *ip = ip_header(packet);
 	int ttl = ip->ttl, fragment = packet->frag_max_size;
 
 	if (sock_flag(sk, SF_CMSG_PKTINFO))
-		put_packet_info(sk, msg, packet, !error && !is_ping(sk));
+		put_packet_info(sk, msg, packet, own);
 	if (sock_flag(sk, SF_CMSG_TTL))
 		msg_put_control(msg, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (sock_flag(sk, SF_CMSG_TOS))
@@ -163,10 +162,14 @@ static void put_received_ip(struct sock *sk, struct msghdr *msg, const struct pk
 
 void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
 {
-	put_received_ip(sk, msg, packet, false);
+	struct in_addr own = { 0 };
+
+	if (sock_flag(sk, SF_CMSG_PKTINFO) && !is_ping(sk))	/* ping sockets do not look it up */
+		own = ip_specific_destination(sk->stack, packet);
+	put_received_ip(sk, msg, packet, own, false);
 }
 
-void msg_put_error_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
+void msg_put_error_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, struct in_addr own)
 {
-	put_received_ip(sk, msg, packet, true);
+	put_received_ip(sk, msg, packet, own, true);
 }

@@ -254,6 +254,7 @@ struct error_report {
 	struct sockaddr_in target;	/* the address that recvmsg names: where the packet was going; sin_family 0: none */
 	struct in_addr offender;	/* who sent the ICMP error; only with SO_EE_ORIGIN_ICMP */
 	int64_t stamp;			/* CLOCK_REALTIME, nanoseconds; 0: none */
+	int link;			/* a time stamp's packet left over this link, and the payload starts with its IP header */
 	bool statistics;		/* the payload is SCM_TIMESTAMPING_OPT_STATS */
 };
 /*

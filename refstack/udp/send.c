@@ -96,7 +96,7 @@ static int64_t send_packet(struct sock *sk, const struct datagram_send *send, ui
 	write_checksum(sk, send, packet);
 	packet->checksum_ok = true;
 	datagram_ip_send(sk, send, (uint32_t)(pktbuf_length(packet) + sizeof(struct iphdr) + options), &ip);
-	error = datagram_transmit(sk, packet, &ip);
+	error = datagram_transmit(sk, packet, &ip, send);
 	if (!error) {
 		UDP_COUNT(stack, udp_is_lite(sk), OutDatagrams);
 	} else if (error == -ENOBUFS && !sock_flag(sk, SF_RECVERR)) {
@@ -122,8 +122,12 @@ static int64_t send_segments(struct sock *sk, const struct datagram_send *send, 
 	if (udp_is_lite(sk))
 		return -EIO;
 	for (size_t at = 0; at < length && !result; at += part) {
+		struct datagram_send one = *send;
+
+		if (at)		/* the first tells for all */
+			one.timestamp_flags = 0;
 		part = length - at < send->segment ? length - at : send->segment;
-		result = send_packet(sk, send, port, bytes + at, part);
+		result = send_packet(sk, &one, port, bytes + at, part);
 	}
 	sk->stack->counter[CNT_Udp_OutDatagrams] = sent + (result == 0);
 	return result;
@@ -200,7 +204,8 @@ static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, 
 /* --- sendmsg -------------------------------------------------------------------------------------------------------------------- */
 
 /* One message that is a datagram: copy and send. */
-static int64_t send_message(struct sock *sk, const struct msghdr *msg, size_t length, const struct datagram_send *send, uint16_t port)
+static int64_t send_message(struct sock *sk, const struct msghdr *msg, size_t length, int flags, const struct datagram_send *send,
+			    uint16_t port)
 {
 	uint8_t small[2048], *bytes = length <= sizeof(small) ? small : malloc(length);
 	int64_t result;
@@ -214,6 +219,10 @@ static int64_t send_message(struct sock *sk, const struct msghdr *msg, size_t le
 		result = -EFAULT;
 	if (!result)
 		result = send_bytes(sk, send, port, bytes, length);
+	if (!result && flags & MSG_ZEROCOPY && length && sock_flag(sk, SF_ZEROCOPY)) {
+		sock_queue_zerocopy(sk, sk->zerocopy_key, sk->zerocopy_key, true);	/* no device here takes pages */
+		sk->zerocopy_key++;
+	}
 	if (bytes != small)
 		free(bytes);
 	return result ? result : (int64_t)length;
@@ -267,7 +276,7 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 		}
 	}
 	if (!result)
-		result = send_message(sk, msg, length, &send, port);
+		result = send_message(sk, msg, length, flags, &send, port);
 	datagram_send_end(sk, &send);
 	if (result == -ENOBUFS)
 		UDP_COUNT(sk->stack, udp_is_lite(sk), SndbufErrors);
