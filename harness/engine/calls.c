@@ -120,10 +120,12 @@ static void effect_pipe(struct run *run, const struct event *event, const struct
 }
 
 /* After a call that succeeded. script_fd: what the script calls the descriptor that it gave. */
-static void effects_after(struct run *run, const struct event *event, const struct marshalled *m, int script_fd)
+static void effects_after(struct run *run, const struct event *event, struct marshalled *m, int script_fd)
 {
 	struct flow *flow = flow_of(m);
 
+	if (m->rule->gives_descriptor)
+		m->given = script_fd;
 	/* packetdrill lets accept() reuse a number that is open: the newest descriptor is meant from then on. */
 	if (m->rule->gives_descriptor && m->rule->effect != EFFECT_ACCEPT && descriptor_find(run, script_fd)) {
 		run_fail(run, event, "%s: the script has a descriptor %d open already", m->spec->name, script_fd);

@@ -24,8 +24,16 @@ struct descriptor *descriptor_add(struct run *run, int script_fd, int live_fd, s
 
 int descriptor_script(const struct run *run, int live_fd)
 {
-	for (struct descriptor *descriptor = run->descriptors; descriptor; descriptor = descriptor->next)
-		if (!descriptor->closed && descriptor->live_fd == live_fd)
+	int closed = -1;
+
+	for (struct descriptor *descriptor = run->descriptors; descriptor; descriptor = descriptor->next) {
+		if (descriptor->live_fd != live_fd)
+			continue;
+		if (!descriptor->closed)
 			return descriptor->script_fd;
-	return -1;
+		/* Calls are put into words when the run is over, too. */
+		if (closed < 0)
+			closed = descriptor->script_fd;
+	}
+	return closed;
 }

@@ -785,14 +785,10 @@ bool marshal_check(struct marshalled *m, const char **differences)
 
 static void print_result(const struct marshalled *m, struct text *text)
 {
-	int script_fd;
-
-	if (m->call.result < 0) {
+	if (m->call.result < 0)
 		text_add(text, " = -1 %s", errno_text(m->run, (int)-m->call.result));
-		return;
-	}
-	script_fd = m->rule->gives_descriptor ? descriptor_script(m->run, (int)m->call.result) : -1;
-	text_add(text, " = %lld", script_fd >= 0 ? script_fd : (long long)m->call.result);
+	else
+		text_add(text, " = %lld", m->given ? m->given : (long long)m->call.result);
 }
 
 const char *marshal_print(struct marshalled *m, bool as_said)

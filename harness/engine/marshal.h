@@ -28,6 +28,7 @@ struct marshalled {
 	const struct type *type[6];	/* of its value, where a table says */
 	bool address_default[6];	/* "..." where an address stands */
 	const char *error;
+	int given;			/* what the script calls the descriptor that it gave; 0: none */
 	bool no_descriptor;		/* the error: a descriptor is not open */
 };
 
