@@ -204,13 +204,14 @@ static const char *call_line(const struct run *run, const struct event *event, s
 	return arena_printf(run->arena, "%s %s", event_time_text(run, event), marshal_print(m, true));
 }
 
+/* `differences`: lines, or NULL. */
 static void call_fail(struct run *run, const struct event *event, struct marshalled *m, const char *reason, const char *differences)
 {
 	struct failure *failure = run_fail(run, event, "%s: %s", m->spec->name, reason);
 
 	failure->suggestion = call_line(run, event, m);
-	failure->detail = arena_printf(run->arena, "actual    %s%s%s", marshal_print(m, false), differences && *differences ? "\n" : "",
-				       differences ? differences : "");
+	failure->detail = arena_printf(run->arena, "actual    %s%s%.*s", marshal_print(m, false), differences && *differences ? "\n" : "",
+				       differences ? (int)strlen(differences) - 1 : 0, differences ? differences : "");
 }
 
 /* A call has finished: everything that the script says of it, and what follows from it. */

@@ -78,7 +78,7 @@ static const char *seconds(struct arena *arena, pl_time time)
 	return arena_strdup(arena, text);
 }
 
-const char *event_time_text(const struct run *run, const struct event *event)
+static const char *time_text(const struct run *run, const struct event *event)
 {
 	const char *at = seconds(run->arena, event->time.at), *until = seconds(run->arena, event->time.until);
 
@@ -95,6 +95,15 @@ const char *event_time_text(const struct run *run, const struct event *event)
 		return arena_printf(run->arena, "%s~%s", at, until);
 	}
 	return "";
+}
+
+const char *event_time_text(const struct run *run, const struct event *event)
+{
+	const char *text = time_text(run, event);
+
+	if (event->kind != EVENT_CALL || !event->call->blocking)
+		return text;
+	return arena_printf(run->arena, "%s...%s", text, seconds(run->arena, event->call->end));
 }
 
 const char *errno_text(const struct run *run, int error)
