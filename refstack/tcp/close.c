@@ -70,7 +70,7 @@ static bool close_state(struct tcp_sock *tp)
 pl_time tcp_fin_time(const struct tcp_sock *tp)
 {
 	const struct pl_stack *stack = tp->sk.stack;
-	pl_time span = tp->linger2 ? jiffies_to_time(stack, tp->linger2) : stack->sysctl.tcp_fin_timeout * PL_NSEC_PER_SEC;
+	pl_time span = tp->linger2 ? jiffies_to_time(stack, tp->linger2) : SYSCTL_TIME(stack, stack->sysctl.tcp_fin_timeout);
 	pl_time least = jiffies_to_time(stack, (int64_t)tp->rto * 4 - tp->rto / 2);
 	return span > least ? span : least;
 }

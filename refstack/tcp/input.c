@@ -120,7 +120,7 @@ static enum step check_timestamp(struct tcp_sock *tp, const struct tcp_segment *
 static bool oow_limited(struct pl_stack *stack, enum counter counter, uint32_t *last)
 {
 	uint32_t now = stack_jiffies(stack);
-	uint32_t span = (uint32_t)time_to_jiffies_up(stack, stack->sysctl.tcp_invalid_ratelimit * PL_NSEC_PER_MSEC);
+	uint32_t span = (uint32_t)stack->sysctl.tcp_invalid_ratelimit;
 	if (*last && now - *last < span && (int32_t)(now - *last) >= 0) {
 		stack->counter[counter]++;
 		return true;

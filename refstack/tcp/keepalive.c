@@ -7,21 +7,14 @@
 #define TIMEWAIT_LENGTH (60 * PL_NSEC_PER_SEC)
 #define RETRY_MS 500	/* when a probe could not leave */
 
-static uint32_t seconds_to_jiffies(const struct tcp_sock *tp, int seconds)
-{
-	return (uint32_t)time_to_jiffies_up(tp->sk.stack, seconds * PL_NSEC_PER_SEC);
-}
-
 uint32_t tcp_keepalive_time_when(const struct tcp_sock *tp)
 {
-	return tp->keepalive_time ? (uint32_t)tp->keepalive_time :
-				    seconds_to_jiffies(tp, tp->sk.stack->sysctl.tcp_keepalive_time);
+	return (uint32_t)(tp->keepalive_time ? tp->keepalive_time : tp->sk.stack->sysctl.tcp_keepalive_time);
 }
 
 uint32_t tcp_keepalive_interval(const struct tcp_sock *tp)
 {
-	return tp->keepalive_intvl ? (uint32_t)tp->keepalive_intvl :
-				     seconds_to_jiffies(tp, tp->sk.stack->sysctl.tcp_keepalive_intvl);
+	return (uint32_t)(tp->keepalive_intvl ? tp->keepalive_intvl : tp->sk.stack->sysctl.tcp_keepalive_intvl);
 }
 
 int tcp_keepalive_probes(const struct tcp_sock *tp)

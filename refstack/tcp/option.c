@@ -399,7 +399,7 @@ static int64_t get_linger2(struct tcp_sock *tp)
 {
 	if (tp->linger2 < 0)
 		return (uint32_t)-1;
-	return tp->linger2 ? jiffies_to_seconds(tp, (uint32_t)tp->linger2) : tp->sk.stack->sysctl.tcp_fin_timeout;
+	return jiffies_to_seconds(tp, (uint32_t)(tp->linger2 ? tp->linger2 : tp->sk.stack->sysctl.tcp_fin_timeout));
 }
 
 static int64_t get_defer_accept(struct tcp_sock *tp)
