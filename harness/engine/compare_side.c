@@ -9,6 +9,8 @@
 
 #include "run.h"
 
+#define TIME_OF_DAY_SLACK_MS 20
+
 /* --- fields --------------------------------------------------------------------------------------------------------------------- */
 static const struct port_row {
 	enum layer_kind kind;
@@ -181,6 +183,21 @@ static void name_quoted(const struct side *side, struct packet *quoted)
 		wire_set_any(transport, WF_TCP_CHECKSUM);
 }
 
+/*
+ * The times of day in an ICMP timestamp reply, in milliseconds since midnight UTC (RFC 792): each is counted from what the side's
+ * own clock said when the packet left, so that a right one becomes 0 on any clock. The two of one packet may be a little apart.
+ */
+static void name_time_of_day(const struct side *side, const struct trace_entry *entry, struct layer *icmp, enum wire_field field)
+{
+	const int64_t day = INT64_C(24) * 3600 * 1000;
+	int64_t then = (side->trace->wall_clock + entry->time) / PL_NSEC_PER_MSEC % day, said;
+
+	if (!wire_given(icmp, field))
+		return;
+	said = (int64_t)wire_get(icmp, field) - then;
+	wire_set(icmp, field, said >= -TIME_OF_DAY_SLACK_MS && said <= TIME_OF_DAY_SLACK_MS ? 0 : (uint32_t)wire_get(icmp, field));
+}
+
 static void packet_name(struct side *side, struct side_flow *flow, struct side_packet *packet)
 {
 	struct layer *ip = packet_layer(packet->packet, LAYER_IPV4), *transport = packet_transport(packet->packet);
@@ -192,6 +209,10 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 		wire_set(transport, ports->source, flow->named_port);
 	if (transport && transport->kind == LAYER_ICMP && flow->echo_id >= EPHEMERAL)
 		wire_set(transport, WF_ICMP_ID, EPHEMERAL);
+	if (transport && transport->kind == LAYER_ICMP) {
+		name_time_of_day(side, packet->entry, transport, WF_ICMP_RECEIVE);
+		name_time_of_day(side, packet->entry, transport, WF_ICMP_TRANSMIT);
+	}
 	if (packet->packet->quoted)
 		name_quoted(side, packet->packet->quoted);
 	if (transport && transport->kind == LAYER_TCP) {
