@@ -152,6 +152,21 @@ static bool times_fit(const struct compare *compare, const pl_time span[2])
 	return llabs(span[0] - span[1]) <= tolerance(compare, span[0] > span[1] ? span[0] : span[1]);
 }
 
+/*
+ * Retransmissions and the like follow the packet before them in their flow: a deviation that one may have is not counted again
+ * for each that follows.
+ */
+static bool follows(const struct compare *compare, const struct side_packet *first, const struct side_packet *second)
+{
+	pl_time span[2];
+
+	if (!first->before || !second->before)
+		return false;
+	span[0] = first->entry->time - first->before->entry->time;
+	span[1] = second->entry->time - second->before->entry->time;
+	return times_fit(compare, span);
+}
+
 /* --- packets ------------------------------------------------------------------------------------------------------------------------- */
 /* Fast Open cookies are the stack's own: the second's is written as the first's when it stands for it. */
 static void pair_cookies(struct compare *compare, const struct packet *first, struct packet *second)
@@ -198,7 +213,8 @@ static void compare_packets(struct compare *compare, const struct side_packet *f
 				      difference[0].expected, compare->side[1].name, difference[0].actual);
 	if (!reason)
 		reason = vals_differ(compare, first, second);
-	if (!reason && spans(compare, first->entry, second->entry, span) && !times_fit(compare, span))
+	if (!reason && spans(compare, first->entry, second->entry, span) && !times_fit(compare, span) &&
+	    !follows(compare, first, second))
 		reason = arena_printf(compare->arena, "the time differs: %s sends it %.6f after the input before, %s %.6f",
 				      compare->side[0].name, (double)span[0] / 1e9, compare->side[1].name, (double)span[1] / 1e9);
 	if (!reason || !diverge(compare, first->entry->time < second->entry->time ? first->entry->time : second->entry->time,

@@ -19,12 +19,12 @@ struct side_flow {
 	bool isn_known, val_known, id_known;
 	uint32_t isn, first_val;
 	uint16_t first_id, last_id;
-	struct side_packet *packets, **tail;
+	struct side_packet *packets, *last, **tail;
 };
 
 /* A packet that was sent, with everything that the stack chose replaced by what it stands for. */
 struct side_packet {
-	struct side_packet *next;	/* in its flow */
+	struct side_packet *next, *before;	/* in its flow */
 	const struct trace_entry *entry;
 	unsigned index;			/* of the entry */
 	struct packet *packet;

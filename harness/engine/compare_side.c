@@ -239,6 +239,8 @@ void side_make(struct side *side, const struct trace *trace, const char *name, b
 		packet_decode(entry->bytes, entry->length, trace->ethernet_links >> entry->link & 1, arena, packet->packet);
 		flow = flow_of(side, packet->packet, entry->link, arena);
 		packet_name(side, flow, packet);
+		packet->before = flow->last;
+		flow->last = packet;
 		*flow->tail = packet;
 		flow->tail = &packet->next;
 	}

@@ -527,6 +527,28 @@ static void print_pollfds(struct marshalled *m, unsigned i, const struct expr *e
 	text_add(text, "]");
 }
 
+/* The name under which an event expression speaks of its data. */
+static const char *data_name(const struct expr *expr)
+{
+	static const char *const names[] = { "fd", "ptr", "u32", "u64" };
+
+	for (size_t i = 0; expr && i < sizeof(names) / sizeof(names[0]); i++)
+		if (struct_member(expr, names[i]))
+			return names[i];
+	return NULL;
+}
+
+static void event_data_remember(struct marshalled *m, const struct expr *expr, const struct epoll_event *event)
+{
+	struct event_data *data;
+
+	if (!data_name(expr))
+		return;
+	data = arena_alloc(m->run->arena, sizeof(*data));
+	*data = (struct event_data){ .next = m->run->event_data, .value = event->data.u64, .name = data_name(expr) };
+	m->run->event_data = data;
+}
+
 static bool build_event_in(struct marshalled *m, unsigned i, const struct expr *expr)
 {
 	const char *error;
@@ -537,7 +559,10 @@ static bool build_event_in(struct marshalled *m, unsigned i, const struct expr *
 	memory(m, i, sizeof(struct epoll_event));
 	if (expr->kind == EXPR_ELLIPSIS)
 		return true;
-	return type_build(m->run, &type_epoll_event, expr, m->memory[i], m->room[i], &length, &error) || fail(m, i, error);
+	if (!type_build(m->run, &type_epoll_event, expr, m->memory[i], m->room[i], &length, &error))
+		return fail(m, i, error);
+	event_data_remember(m, expr, m->memory[i]);
+	return true;
 }
 
 static bool build_events_out(struct marshalled *m, unsigned i, const struct expr *expr)
@@ -594,17 +619,18 @@ static void check_events_out(struct marshalled *m, unsigned i, const struct expr
 		compare_event(m, expr->member[j].value, &events[j], arena_printf(m->run->arena, "event %u", j), text);
 }
 
-/* The name under which the script speaks of an event's data. */
-static const char *event_data_name(const struct expr *expr, unsigned i)
+/* The name by which the script knows an event's data: what it was registered as, or else what is said here. */
+static const char *event_data_name(const struct marshalled *m, const struct expr *expr, unsigned i, const struct epoll_event *event)
 {
-	static const char *const names[] = { "ptr", "u32", "u64" };
+	const char *name;
 
+	for (const struct event_data *data = m->run->event_data; data; data = data->next)
+		if (data->value == event->data.u64)
+			return data->name;
 	if (expr->kind == EXPR_LIST)
 		expr = i < expr->members ? expr->member[i].value : NULL;
-	for (size_t j = 0; expr && j < sizeof(names) / sizeof(names[0]); j++)
-		if (struct_member(expr, names[j]))
-			return names[j];
-	return "fd";
+	name = data_name(expr);
+	return name ? name : "u64";
 }
 
 static void print_event(struct marshalled *m, const struct epoll_event *event, const char *name, struct text *text)
@@ -635,7 +661,7 @@ static void print_events_out(struct marshalled *m, unsigned i, const struct expr
 	text_add(text, "%s", list ? "[" : "");
 	for (int64_t j = 0; j < m->call.result; j++) {
 		text_add(text, "%s", j ? ", " : "");
-		print_event(m, &events[j], event_data_name(expr, (unsigned)j), text);
+		print_event(m, &events[j], event_data_name(m, expr, (unsigned)j, &events[j]), text);
 	}
 	text_add(text, "%s", list ? "]" : "");
 }
@@ -737,7 +763,7 @@ static bool counts_agree(struct marshalled *m)
 	return true;
 }
 
-struct marshalled *marshal(const struct run *run, const struct call_spec *spec, const char **error, bool *script)
+struct marshalled *marshal(struct run *run, const struct call_spec *spec, const char **error, bool *script)
 {
 	struct marshalled *m = arena_alloc(run->arena, sizeof(*m));
 	int op = call_op(spec->name);

@@ -19,7 +19,7 @@ extern const struct call_rule call_rules[PL_OP_COUNT];
 
 struct marshalled {
 	struct pl_call call;
-	const struct run *run;
+	struct run *run;
 	const struct call_spec *spec;
 	const struct call_rule *rule;
 	const struct pl_call_row *row;
@@ -39,7 +39,7 @@ int call_op(const char *name);
  * Build the call. NULL: *error (arena), and *script: it is the script that is wrong, not what happened before (a descriptor that
  * an earlier call did not give).
  */
-struct marshalled *marshal(const struct run *run, const struct call_spec *spec, const char **error, bool *script);
+struct marshalled *marshal(struct run *run, const struct call_spec *spec, const char **error, bool *script);
 
 /* Compare what came back with what the script says of it; false: *differences, one a line. The result is not looked at. */
 bool marshal_check(struct marshalled *marshalled, const char **differences);

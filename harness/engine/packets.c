@@ -15,7 +15,7 @@
 
 #define PATIENCE (2 * PL_NSEC_PER_SEC)			/* beyond the time at which a packet is due */
 #define PATIENCE_ANY (180 * PL_NSEC_PER_SEC)		/* for one that may come at any time */
-#define PATIENCE_OBSERVED (5 * PL_NSEC_PER_SEC)		/* for the same when only watching */
+#define PATIENCE_OBSERVED (10 * PL_NSEC_PER_SEC)	/* for the same when only watching */
 #define DIFFERENCES 32
 
 /* --- inbound ------------------------------------------------------------------------------------------------------------ */
@@ -380,19 +380,16 @@ static void run_outbound(struct run *run)
 /* --- observing --------------------------------------------------------------------------------------------------------------- */
 /*
  * Nothing is expected, but what the script expects tells what packets mean: which is the SYN whose number the next inbound
- * segment acknowledges, and what the script calls a timestamp. The next packet of the flow within the event's time is taken
- * for it.
+ * segment acknowledges, and what the script calls a timestamp. The next packet of the flow is taken for it. It is waited for as
+ * long as a run would, so that what comes next comes at the same moment of the conversation on every target.
  */
 static void observe_outbound(struct run *run)
 {
 	const struct packet *said = &run->event->packet->packet;
 	struct flow *flow = flow_for_script_packet(run, said, false);
-	pl_time due = run->event_until > run->event_at ? run->event_until : run->event_at;
+	pl_time due = run->event->time.kind == TIME_ANY ? run_now(run) + PATIENCE_OBSERVED : patience(run);
 	size_t wanted = said->payload_given ? said->payload_length : 0, got = 0;
 
-	due += time_tolerance(run, run->last ? run->event_at - run->last_at : 0);
-	if (run->event->time.kind == TIME_ANY)
-		due = run_now(run) + PATIENCE_OBSERVED;
 	do {
 		struct sent *sent = sent_wait(run, flow, said, due);
 		struct packet *packet;

@@ -105,6 +105,13 @@ struct run_call {
 	unsigned entry;			/* its place in the trace */
 };
 
+/* What the script has registered with epoll_ctl: under which name it speaks of the event's data. */
+struct event_data {
+	struct event_data *next;
+	uint64_t value;
+	const char *name;		/* "fd", "ptr", "u32", "u64" */
+};
+
 struct code_block;
 
 struct run {
@@ -133,6 +140,7 @@ struct run {
 	unsigned next_port;
 	struct sent *sent, **sent_tail;
 	struct run_call *calls;
+	struct event_data *event_data;
 	bool contents_matter;		/* the script writes bytes of its own: payloads are not all zeros */
 	struct code_block *code, **code_tail;
 	unsigned failure_room;
