@@ -103,8 +103,7 @@ static bool tso_should_defer(const struct tcp_sock *tp, const struct pktbuf *pac
 	uint32_t send_win = tcp_wnd_end(tp) - cb->seq, cong_win = (tp->snd_cwnd - tcp_packets_in_flight(tp)) * mss;
 	uint32_t open = send_win < cong_win ? send_win : cong_win;
 
-	/* Linux asks for more than a millisecond; one that is full here, where nothing takes time, is more on a live host. */
-	if (tp->ca_state >= TCP_CA_STATE_RECOVERY || tp->sk.stack->now - tp->wstamp >= PL_NSEC_PER_MSEC)
+	if (tp->ca_state >= TCP_CA_STATE_RECOVERY || tp->sk.stack->now - tp->wstamp > PL_NSEC_PER_MSEC)
 		return false;
 	if (open >= max_segments * mss || (packet != tp->write_queue.last && open >= length))
 		return false;

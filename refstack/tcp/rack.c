@@ -64,17 +64,20 @@ static uint32_t detect_losses(struct tcp_sock *tp)
 	int64_t longest = 0;
 
 	for (struct pktbuf *packet = tcp_rtx_head(tp); packet; packet = packet->next) {
-		const struct tcp_control *cb = tcp_cb(packet);
+		struct tcp_control *cb = tcp_cb(packet);
 
-		if ((cb->sacked & TCPCB_SACKED_ACKED) || ((cb->sacked & TCPCB_LOST) && !(cb->sacked & TCPCB_SACKED_RETRANS)))
+		if (!cb->rack_watched || ((cb->sacked & TCPCB_LOST) && !(cb->sacked & TCPCB_SACKED_RETRANS)))
 			continue;
 		if (!tcp_sent_after(tp->rack.mstamp_us, tcp_sent_us(packet), tp->rack.end_seq, cb->end_seq))
 			continue;
 		int64_t left = tcp_rack_left_us(tp, packet, window);
-		if (left <= 0)
+		if (left <= 0) {
 			tcp_mark_lost(tp, packet);
-		else if (left > longest)
+			/* Should that be undone, it is not judged again before it is sent again. */
+			cb->rack_watched = false;
+		} else if (left > longest) {
 			longest = left;
+		}
 	}
 	return (uint32_t)longest;
 }
@@ -98,12 +101,8 @@ void tcp_rack_advance(struct tcp_sock *tp, uint8_t sacked, uint32_t end_seq, uin
 {
 	uint32_t rtt_us = (uint32_t)tcp_since_us(tp, sent_us);
 
-	/*
-	 * No later than any round trip: it may be the original that arrived, and when that was sent is not known any more.
-	 * Linux says "sooner"; but here, where time is virtual, a round trip can equal the shortest one to the microsecond,
-	 * which on a live host means sooner or later by chance.
-	 */
-	if (rtt_us <= tcp_min_rtt(tp) && (sacked & TCPCB_RETRANS))
+	/* Sooner than any round trip: it must be the original that arrived, and when that was sent is not known any more. */
+	if (rtt_us < tcp_min_rtt(tp) && (sacked & TCPCB_RETRANS))
 		return;
 	tp->rack.advanced = true;
 	tp->rack.rtt_us = rtt_us;

@@ -163,7 +163,10 @@ static void tag_whole(struct tcp_sock *tp, struct sack_result *result, struct pk
 
 	cb->sacked = tcp_sack_tag(tp, result, packet, cb->seq, cb->end_seq, duplicate, cb->segments);
 	tcp_rate_delivered(tp, packet, result->rate);
-	if ((cb->sacked & TCPCB_SACKED_ACKED) && !before(cb->seq, tcp_highest_sack_seq(tp)))
+	if (!(cb->sacked & TCPCB_SACKED_ACKED))
+		return;
+	cb->rack_watched = false;
+	if (!before(cb->seq, tcp_highest_sack_seq(tp)))
 		tp->highest_sack = packet->next;
 }
 

@@ -92,7 +92,8 @@ struct tcp_control {
 	uint32_t seq, end_seq;
 	uint16_t flags;			/* TH_* to send, or as received */
 	uint8_t sacked;			/* TCPCB_* */
-	bool eor : 1, txstamp_ack : 1, app_limited : 1, delivered_once : 1;
+	bool eor : 1, txstamp_ack : 1, app_limited : 1;
+	bool rack_watched : 1;		/* sent, and neither SACKed nor held lost by RACK since */
 	uint32_t segments;		/* tcp_skb_pcount: packets on the wire; 0: not counted yet */
 	uint32_t gso_size;		/* payload of each of them (tcp_skb_mss) */
 	pl_time sent;			/* last (re)transmission, or the departure that pacing planned; 0: never */

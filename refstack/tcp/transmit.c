@@ -152,6 +152,7 @@ int tcp_transmit_ack(struct tcp_sock *tp, struct pktbuf *packet, bool queued, ui
 		pktbuf_free(sk->stack, copy);
 	}
 	if (error == 0 && queued) {
+		cb->rack_watched = true;
 		plan_next_departure(tp, packet, prior);
 		tcp_rate_sent(tp, packet);
 	}
