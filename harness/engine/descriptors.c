@@ -35,5 +35,16 @@ int descriptor_script(const struct run *run, int live_fd)
 		if (closed < 0)
 			closed = descriptor->script_fd;
 	}
+	if (closed < 0 && live_fd >= DESCRIPTOR_ASIDE)
+		closed = live_fd - DESCRIPTOR_ASIDE;
 	return closed;
+}
+
+int descriptor_live(const struct run *run, int script_fd)
+{
+	const struct descriptor *descriptor = descriptor_find(run, script_fd);
+
+	if (descriptor)
+		return descriptor->live_fd;
+	return script_fd < 0 || script_fd >= DESCRIPTOR_ASIDE ? script_fd : script_fd + DESCRIPTOR_ASIDE;
 }

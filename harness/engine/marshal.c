@@ -102,24 +102,16 @@ static bool build_int(struct marshalled *m, unsigned i, const struct expr *expr)
 	return number(m, i, expr, &m->call.arg[i]);
 }
 
-/*
- * A number that is no descriptor of the script is handed on when the script expects EBADF, moved out of the way of descriptors
- * that the target may have.
- */
+/* A number that is no descriptor of the script is handed on when the script expects EBADF. */
 static bool build_fd(struct marshalled *m, unsigned i, const struct expr *expr)
 {
-	struct descriptor *descriptor;
 	int64_t value;
 
 	if (!number(m, i, expr, &value))
 		return false;
-	descriptor = descriptor_find(m->run, (int)value);
-	if (descriptor) {
-		m->call.arg[i] = descriptor->live_fd;
-		return true;
-	}
-	if (value < 0 || (m->spec->errno_name && !strcmp(m->spec->errno_name, "EBADF"))) {
-		m->call.arg[i] = value < 0 ? value : value + (1 << 20);
+	if (value < 0 || descriptor_find(m->run, (int)value) ||
+	    (m->spec->errno_name && !strcmp(m->spec->errno_name, "EBADF"))) {
+		m->call.arg[i] = descriptor_live(m->run, (int)value);
 		return true;
 	}
 	m->no_descriptor = true;

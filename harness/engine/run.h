@@ -202,6 +202,9 @@ void calls_end(struct run *run);			/* the script is over */
 struct descriptor *descriptor_find(const struct run *run, int script_fd);
 struct descriptor *descriptor_add(struct run *run, int script_fd, int live_fd, struct flow *flow);
 int descriptor_script(const struct run *run, int live_fd);	/* -1: the script does not know it */
+/* A number that is no descriptor of the script is moved out of the way of those that the target may have open. */
+#define DESCRIPTOR_ASIDE (1 << 20)
+int descriptor_live(const struct run *run, int script_fd);
 
 /* trace.c */
 unsigned trace_add(struct run *run, enum trace_kind kind, const struct event *event, pl_time time);

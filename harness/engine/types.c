@@ -51,8 +51,6 @@ static unsigned scalar_size(const struct type *type, size_t room)
 static bool scalar_eval(const struct run *run, const struct type *type, const struct expr *expr, int64_t *value,
 			const char **error)
 {
-	struct descriptor *descriptor;
-
 	if (type->kind == TYPE_ADDRESS && expr->kind == EXPR_STRING) {
 		struct in_addr address;
 
@@ -65,11 +63,8 @@ static bool scalar_eval(const struct run *run, const struct type *type, const st
 	}
 	if (!eval_int(run, expr, value, error))
 		return false;
-	if (type->kind == TYPE_DESCRIPTOR) {
-		descriptor = descriptor_find(run, (int)*value);
-		if (descriptor)
-			*value = descriptor->live_fd;
-	}
+	if (type->kind == TYPE_DESCRIPTOR)
+		*value = descriptor_live(run, (int)*value);
 	return true;
 }
 
