@@ -178,7 +178,7 @@ static int shell_spawn(const char *command, pid_t *pid)
 static _Noreturn void shells_main(const struct shell_side *side)
 {
 	const char *path = getenv("PATH");
-	char number[16], search[4096];
+	char number[16], history[48], search[4096];
 	uint32_t length;
 
 	dup2(side->output, STDOUT_FILENO);
@@ -190,6 +190,9 @@ static _Noreturn void shells_main(const struct shell_side *side)
 	if (path)
 		snprintf(search, sizeof(search), SYSTEM_PATH ":%s", path);
 	setenv("PATH", path ? search : SYSTEM_PATH, 1);
+	/* nstat(8) tells what changed since it was last run, by anybody of this user; scripts mean: by this script. */
+	snprintf(history, sizeof(history), "/tmp/nstat-history-%d", (int)side->number);
+	setenv("NSTAT_HISTORY", history, 1);
 	while (read_all(side->channel, &length, sizeof(length))) {
 		char *command = malloc(length);
 		struct shell_reply reply = { 0 };
