@@ -11,6 +11,7 @@
 #include "compare.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -304,6 +305,39 @@ static bool numbers_fit(struct compare *compare, const char *start, const char *
 	return false;
 }
 
+/*
+ * A struct timeval or timespec at a call's "tv_sec=" that is a time of day: nanoseconds since the script's start by the side's own
+ * clock, and *end behind it. False: it is a span of time, or nothing of the kind.
+ */
+static bool time_of_day(const struct side *side, const char *at, int64_t *since, const char **end)
+{
+	const int64_t day = INT64_C(24) * 3600 * PL_NSEC_PER_SEC;
+	long long seconds, part;
+	char unit;
+	int length = 0;
+
+	if (sscanf(at, "%lld, tv_%csec=%lld%n", &seconds, &unit, &part, &length) != 3 || !length ||
+	    seconds > INT64_MAX / PL_NSEC_PER_SEC / 2)
+		return false;
+	*since = seconds * PL_NSEC_PER_SEC + part * (unit == 'u' ? PL_NSEC_PER_USEC : 1) - side->trace->wall_clock;
+	*end = at + length;
+	return llabs(*since) < day;
+}
+
+/* Both are times of day, not too far apart: they are passed over. */
+static bool times_of_day_fit(struct compare *compare, const char *start, const char **first, const char **second)
+{
+	const char *first_end, *second_end;
+	int64_t a, b;
+
+	if (!ends_with(start, *first, "tv_sec=") || !time_of_day(&compare->side[0], *first, &a, &first_end) ||
+	    !time_of_day(&compare->side[1], *second, &b, &second_end) || llabs(a - b) > tolerance(compare, llabs(a)))
+		return false;
+	*first = first_end;
+	*second = second_end;
+	return true;
+}
+
 /* Two texts of one call: the same but for values that stand for one another. */
 static bool texts_fit(struct compare *compare, const char *first, const char *second)
 {
@@ -318,6 +352,8 @@ static bool texts_fit(struct compare *compare, const char *first, const char *se
 				return false;
 			continue;
 		}
+		if (times_of_day_fit(compare, start, &first, &second))
+			continue;
 		a = strtoll(first, &first_end, 10);
 		b = strtoll(second, &second_end, 10);
 		if (a != b && !numbers_fit(compare, start, first, a, b))
