@@ -2,7 +2,7 @@
  * Messages. Where a script leaves a control buffer's size open, a receiving call gets room for exactly the messages that the
  * script expects, as packetdrill does: one more shows as MSG_CTRUNC.
  */
-#include "marshal_message.h"
+#include "marshal_kinds.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -11,12 +11,6 @@
 
 #define CONTROL_ROOM 4096
 #define MOST_BYTES (INT64_C(1) << 30)
-
-static bool fail(struct marshalled *m, unsigned i, const char *what)
-{
-	m->error = arena_printf(m->run->arena, "argument %u: %s", i + 1, what);
-	return false;
-}
 
 static const struct expr_member *find(const struct expr *expr, const char *name)
 {
@@ -50,24 +44,24 @@ static bool build_vector(struct marshalled *m, unsigned i, const struct expr *ex
 	int64_t size;
 
 	if (expr->kind != EXPR_LIST)
-		return fail(m, i, error);
+		return marshal_fail(m, i, error);
 	*count = expr->members;
 	*vector = arena_alloc(m->run->arena, (expr->members + 1) * sizeof(**vector));
 	for (unsigned j = 0; j < expr->members; j++) {
 		const struct expr *one = expr->member[j].value;
 
 		if (one->kind != EXPR_STRUCT || one->members != 2)
-			return fail(m, i, error);
+			return marshal_fail(m, i, error);
 		if (!eval_int(m->run, one->member[1].value, &size, &error))
-			return fail(m, i, error);
+			return marshal_fail(m, i, error);
 		if (size < 0 || size > MOST_BYTES)
-			return fail(m, i, "a buffer of that size cannot be had");
+			return marshal_fail(m, i, "a buffer of that size cannot be had");
 		(*vector)[j].iov_len = (size_t)size;
 		if (one->member[0].value->kind == EXPR_INTEGER)
 			continue;	/* NULL */
 		(*vector)[j].iov_base = arena_alloc(m->run->arena, (size_t)size + 1);
 		if (in && !marshal_bytes(m, one->member[0].value, (size_t)size, (*vector)[j].iov_base, &error))
-			return fail(m, i, error);
+			return marshal_fail(m, i, error);
 	}
 	return true;
 }
@@ -200,18 +194,18 @@ static bool build_control(struct marshalled *m, unsigned i, const struct expr *e
 		size_t used = 0;
 
 		if (control->value->kind != EXPR_LIST)
-			return fail(m, i, "expected msg_control=[{cmsg_level=..., cmsg_type=..., cmsg_data=...}, ...]");
+			return marshal_fail(m, i, "expected msg_control=[{cmsg_level=..., cmsg_type=..., cmsg_data=...}, ...]");
 		for (unsigned j = 0; j < control->value->members; j++)
 			if (!build_one_control(m, control->value->member[j].value, msg->msg_control, &used, &error))
-				return fail(m, i, error);
+				return marshal_fail(m, i, error);
 		msg->msg_controllen = used;
 	}
 	if (!room || room->value->kind == EXPR_ELLIPSIS)
 		return true;
 	if (!eval_int(m->run, room->value, &value, &error))
-		return fail(m, i, error);
+		return marshal_fail(m, i, error);
 	if (value < 0 || value > CONTROL_ROOM)
-		return fail(m, i, "msg_controllen is out of range");
+		return marshal_fail(m, i, "msg_controllen is out of range");
 	msg->msg_controllen = (size_t)value;
 	return true;
 }
@@ -313,9 +307,9 @@ static bool build_msg(struct marshalled *m, unsigned i, const struct expr *expr,
 	int64_t value;
 
 	if (expr->kind != EXPR_STRUCT)
-		return fail(m, i, "expected {msg_name(...)=..., msg_iov(n)=[...], msg_flags=...}");
+		return marshal_fail(m, i, "expected {msg_name(...)=..., msg_iov(n)=[...], msg_flags=...}");
 	if (error)
-		return fail(m, i, arena_printf(m->run->arena, "a message has no member %s", error));
+		return marshal_fail(m, i, arena_printf(m->run->arena, "a message has no member %s", error));
 	name = find(expr, "msg_name");
 	iov = find(expr, "msg_iov");
 	flags = find(expr, "msg_flags");
@@ -323,11 +317,11 @@ static bool build_msg(struct marshalled *m, unsigned i, const struct expr *expr,
 		msg->msg_name = arena_alloc(m->run->arena, sizeof(struct sockaddr_storage));
 		msg->msg_namelen = in ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_storage);
 		if (in && !marshal_address(m, name->value, msg->msg_name, &error))
-			return fail(m, i, error);
+			return marshal_fail(m, i, error);
 		m->address_default[i] = name->value->kind == EXPR_ELLIPSIS;
 		if (name->argument && name->argument->kind != EXPR_ELLIPSIS) {
 			if (!eval_int(m->run, name->argument, &value, &error))
-				return fail(m, i, error);
+				return marshal_fail(m, i, error);
 			msg->msg_namelen = (socklen_t)value;
 		}
 	}
@@ -337,14 +331,14 @@ static bool build_msg(struct marshalled *m, unsigned i, const struct expr *expr,
 		msg->msg_iov = vector;
 		if (iov->argument && iov->argument->kind != EXPR_ELLIPSIS) {
 			if (!eval_int(m->run, iov->argument, &value, &error))
-				return fail(m, i, error);
+				return marshal_fail(m, i, error);
 			if ((size_t)value != msg->msg_iovlen)
-				return fail(m, i, arena_printf(m->run->arena, "msg_iov(%lld) has %zu elements", (long long)value,
+				return marshal_fail(m, i, arena_printf(m->run->arena, "msg_iov(%lld) has %zu elements", (long long)value,
 							       msg->msg_iovlen));
 		}
 	}
 	if (flags && in && (!eval_int(m->run, flags->value, &value, &error) || (msg->msg_flags = (int)value)))
-		return fail(m, i, "sendmsg does not look at msg_flags");
+		return marshal_fail(m, i, "sendmsg does not look at msg_flags");
 	return build_control(m, i, expr, msg);
 }
 
@@ -430,7 +424,7 @@ static bool build_many(struct marshalled *m, unsigned i, const struct expr *expr
 	struct mmsghdr *many;
 
 	if (expr->kind != EXPR_LIST)
-		return fail(m, i, "expected [{msg_hdr={...}, msg_len=...}, ...]");
+		return marshal_fail(m, i, "expected [{msg_hdr={...}, msg_len=...}, ...]");
 	many = arena_alloc(m->run->arena, (expr->members + 1) * sizeof(*many));
 	m->memory[i] = many;
 	m->call.arg[i] = PL_PTR(many);
@@ -438,7 +432,7 @@ static bool build_many(struct marshalled *m, unsigned i, const struct expr *expr
 		const struct expr_member *header = find(expr->member[j].value, "msg_hdr");
 
 		if (!header)
-			return fail(m, i, "expected [{msg_hdr={...}, msg_len=...}, ...]");
+			return marshal_fail(m, i, "expected [{msg_hdr={...}, msg_len=...}, ...]");
 		if (!build_msg(m, i, header->value, in, &many[j].msg_hdr))
 			return false;
 	}

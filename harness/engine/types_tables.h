@@ -22,4 +22,16 @@ bool options_have_member(const char *name);
 bool controls_have_member(const char *name);
 bool requests_have_member(const char *name);
 
+/* types_odd.c */
+const struct expr *type_member_value(const struct expr *expr, unsigned i);
+bool stamps_eval(const struct run *run, const struct expr *expr, int64_t *nanoseconds, const char **error);
+bool stamps_compare(const struct run *run, const struct expr *expr, const uint8_t *bytes, size_t length, const char *name,
+		    struct text *text);
+void stamps_print(const struct run *run, const uint8_t *bytes, size_t length, struct text *text);
+bool attributes_build(const struct run *run, const struct expr *expr, uint8_t *to, size_t room, size_t *length,
+		      const char **error);
+bool attributes_compare(const struct run *run, const struct expr *expr, const uint8_t *bytes, size_t length, const char *name,
+			struct text *text);
+void attributes_print(const uint8_t *bytes, size_t length, struct text *text);
+
 #endif

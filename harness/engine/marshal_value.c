@@ -1,0 +1,116 @@
+/* The kinds of arguments whose type depends on a name: option values, and what requests take. */
+#include <string.h>
+
+#include "marshal_kinds.h"
+
+static const struct type *option_type(const struct marshalled *m)
+{
+	return type_of_option((int)m->call.arg[1], (int)m->call.arg[2]);
+}
+
+bool marshal_optval_in_build(struct marshalled *m, unsigned i, const struct expr *expr)
+{
+	size_t length, size;
+	const char *error;
+	uint8_t *bytes;
+
+	if (!marshal_size_after(m, i, &size))
+		return false;
+	m->type[i] = option_type(m);
+	if (marshal_is_null(m, expr))
+		return true;
+	if (expr->kind == EXPR_INTEGER || expr->kind == EXPR_WORD)
+		return marshal_fail(m, i, "expected [value], {members}, \"bytes\", ... or NULL");
+	bytes = marshal_memory(m, i, size > 256 ? size : 256);
+	if (expr->kind == EXPR_ELLIPSIS)
+		return true;
+	if (m->type[i] && m->type[i]->kind == TYPE_STRUCT && size && size < m->type[i]->size && expr->kind == EXPR_STRUCT)
+		m->type[i] = NULL;	/* a shorter structure than the table's: by its members */
+	return type_build(m->run, m->type[i], expr, bytes, m->room[i], &length, &error) || marshal_fail(m, i, error);
+}
+
+bool marshal_optval_out_build(struct marshalled *m, unsigned i, const struct expr *expr)
+{
+	const struct expr *after = marshal_argument(m, i + 1);
+	int64_t size = 4096;
+
+	m->type[i] = option_type(m);
+	if (after && after->kind != EXPR_ELLIPSIS && !marshal_is_null(m, after) && !marshal_number(m, i + 1, expr_unwrap(after), &size))
+		return false;
+	if (size < 0)
+		size = 0;
+	if (size > 1 << 20)
+		return marshal_fail(m, i + 1, "an option longer than 1 MiB");
+	if (!marshal_is_null(m, expr))
+		marshal_memory(m, i, (size_t)size);
+	return true;
+}
+
+static size_t option_length(const struct marshalled *m, unsigned i)
+{
+	const socklen_t *length = m->memory[i + 1];
+
+	return length && *length < m->room[i] ? *length : m->room[i];
+}
+
+void marshal_optval_out_check(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)
+{
+	if (m->memory[i] && m->call.result >= 0 && !marshal_is_null(m, expr))
+		type_compare(m->run, m->type[i], expr, m->memory[i], option_length(m, i), "value", text);
+}
+
+void marshal_optval_out_print(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)
+{
+	const struct type *type = m->type[i];
+	size_t length = option_length(m, i);
+	bool scalar;
+
+	if (!m->memory[i] || m->call.result < 0) {
+		expr_print(m->run, expr, text);
+		return;
+	}
+	if (type && type->kind == TYPE_STRUCT && length < type->size)
+		type = NULL;
+	scalar = type ? type->kind != TYPE_STRUCT && type->kind != TYPE_BYTES && type->kind != TYPE_TEXT &&
+				type->kind != TYPE_ARRAY && type->kind != TYPE_OPAQUE
+		      : length == 1 || length == 2 || length == 4 || length == 8;
+	text_add(text, "%s", scalar ? "[" : "");
+	type_print(m->run, type, m->memory[i], length, text);
+	text_add(text, "%s", scalar ? "]" : "");
+}
+
+/* --- requests ---------------------------------------------------------------------------------------------------------------- */
+bool marshal_request_arg_build(struct marshalled *m, unsigned i, const struct expr *expr)
+{
+	const struct request_row *row = request_row(m->call.op, (unsigned long)m->call.arg[1]);
+	const char *error;
+	size_t length;
+	uint8_t *bytes;
+
+	if (!row->type || marshal_is_null(m, expr) || expr->kind == EXPR_INTEGER || expr->kind == EXPR_WORD || expr->kind == EXPR_OR)
+		return marshal_number(m, i, expr, &m->call.arg[i]);
+	m->type[i] = row->type;
+	bytes = marshal_memory(m, i, 512);
+	if (!row->in || expr->kind == EXPR_ELLIPSIS)
+		return true;
+	return type_build(m->run, row->type, expr, bytes, m->room[i], &length, &error) || marshal_fail(m, i, error);
+}
+
+void marshal_request_arg_check(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)
+{
+	if (m->memory[i] && m->call.result >= 0)
+		type_compare(m->run, m->type[i], expr, m->memory[i], m->type[i]->size, "value", text);
+}
+
+void marshal_request_arg_print(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)
+{
+	const struct type *type = m->type[i];
+
+	if (!m->memory[i] || m->call.result < 0) {
+		expr_print(m->run, expr, text);
+		return;
+	}
+	text_add(text, "%s", type->kind == TYPE_STRUCT ? "" : "[");
+	type_print(m->run, type, m->memory[i], type->size, text);
+	text_add(text, "%s", type->kind == TYPE_STRUCT ? "" : "]");
+}
