@@ -39,7 +39,7 @@ static const char *error_name(int error)
 	return strerrordesc_np(error) ? strerrordesc_np(error) : "Unknown error";
 }
 
-/* --- sysctl ------------------------------------------------------------------------------------------------------------------ */
+/* --- sysctl --------------------------------------------------------------------------------------------------------------- */
 /* The part of the tree that is the stack's. */
 static bool is_stack_name(const char *name)
 {
@@ -86,7 +86,8 @@ static int sysctl_run(struct builtin *b, const struct shell_command *command)
 		if (done >= 0 || (ignore && done == -ENOENT))
 			continue;
 		if (done == -ENOENT)
-			status = complain(b, 1, arena_printf(b->arena, "sysctl: cannot stat %s: No such file or directory", name));
+			status =
+			    complain(b, 1, arena_printf(b->arena, "sysctl: cannot stat %s: No such file or directory", name));
 		else
 			status = complain(b, 1, arena_printf(b->arena, "sysctl: setting key \"%s\": %s", name,
 							     error_name((int)-done)));
@@ -94,7 +95,7 @@ static int sysctl_run(struct builtin *b, const struct shell_command *command)
 	return status;
 }
 
-/* --- echo ---------------------------------------------------------------------------------------------------------------------- */
+/* --- echo ----------------------------------------------------------------------------------------------------------------- */
 #define TREE "/proc/sys/"
 
 static bool echo_mine(struct builtin *b, const struct shell_command *command)
@@ -123,10 +124,11 @@ static int echo_run(struct builtin *b, const struct shell_command *command)
 	done = pl_sysctl_write(b->commands->stack, command->output + strlen(TREE), text_get(&line), line.length);
 	if (done >= 0)
 		return 0;
-	return complain(b, done == -EACCES ? 2 : 1, arena_printf(b->arena, "echo: %s: %s", command->output, error_name((int)-done)));
+	return complain(b, done == -EACCES ? 2 : 1,
+			arena_printf(b->arena, "echo: %s: %s", command->output, error_name((int)-done)));
 }
 
-/* --- true, false ------------------------------------------------------------------------------------------------------------------ */
+/* --- true, false ---------------------------------------------------------------------------------------------------------- */
 static bool plain_mine(struct builtin *b, const struct shell_command *command)
 {
 	(void)b;
@@ -147,7 +149,7 @@ static int false_run(struct builtin *b, const struct shell_command *command)
 	return 1;
 }
 
-/* --- a shell script of such forms ------------------------------------------------------------------------------------------------- */
+/* --- a shell script of such forms ----------------------------------------------------------------------------------------- */
 /* The text behind the script's first line, or NULL when it is none that sh or bash would run, or too long. */
 static const char *script_text(struct builtin *b, const char *path, size_t *length, bool *bash)
 {
@@ -215,7 +217,7 @@ static int file_run(struct builtin *b, const struct shell_command *command)
 	return 127;
 }
 
-/* --- the forms --------------------------------------------------------------------------------------------------------------------- */
+/* --- the forms ------------------------------------------------------------------------------------------------------------ */
 static const struct form {
 	const char *name;
 	bool (*mine)(struct builtin *b, const struct shell_command *command);

@@ -1,8 +1,8 @@
 /*
  * ip, tc and ethtool, in the few forms that scripts use to prepare a link.
  *
- * What these programs set is known to the stack alone when it is done here. Once a real shell has been needed, its links are the
- * ones that count, and these forms are its business too.
+ * What these programs set is known to the stack alone when it is done here. Once a real shell has been needed, its links are
+ * the ones that count, and these forms are its business too.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -53,7 +53,7 @@ static void remember(struct builtin *b, const struct shell_command *command)
 	b->commands->network = text_get(&line);
 }
 
-/* --- ip tcp_metrics flush, ip route ------------------------------------------------------------------------------------------- */
+/* --- ip tcp_metrics flush, ip route --------------------------------------------------------------------------------------- */
 struct route_words {
 	struct pl_route route;
 	bool replace, change;
@@ -211,7 +211,7 @@ int builtin_ip_run(struct builtin *b, const struct shell_command *command)
 	return answer(b, 2, arena_printf(b->arena, "RTNETLINK answers: %s", strerrordesc_np(-status)));
 }
 
-/* --- tc qdisc -------------------------------------------------------------------------------------------------------------------- */
+/* --- tc qdisc ------------------------------------------------------------------------------------------------------------- */
 /* tc qdisc add|replace|change dev DEV root pfifo [limit N]; tc qdisc del|delete dev DEV root [...]. */
 struct qdisc_words {
 	bool add, change, delete;
@@ -235,7 +235,8 @@ static bool qdisc_parse(struct builtin *b, const struct shell_command *command, 
 		return false;
 	if (command->words == 7)
 		return true;
-	made->limited = command->words == 9 && is_word(command, 7, "limit") && number(command->word[8], UINT32_MAX, &made->limit);
+	made->limited =
+	    command->words == 9 && is_word(command, 7, "limit") && number(command->word[8], UINT32_MAX, &made->limit);
 	return made->limited;
 }
 
@@ -268,7 +269,7 @@ int builtin_tc_run(struct builtin *b, const struct shell_command *command)
 	return 0;
 }
 
-/* --- ethtool ----------------------------------------------------------------------------------------------------------------------- */
+/* --- ethtool -------------------------------------------------------------------------------------------------------------- */
 /* ethtool -K DEV tso on|off gso on|off: both, as one switch. */
 static bool ethtool_parse(struct builtin *b, const struct shell_command *command, int *ifindex, bool *on)
 {

@@ -6,8 +6,8 @@
 #include "jail.h"
 
 #ifndef PLUMBLINE_FUSE
-int command_jail_open(struct pl_stack *stack, const struct target_config *config, struct arena *arena, struct command_jail **jail,
-		      const char **error)
+int command_jail_open(struct pl_stack *stack, const struct target_config *config, struct arena *arena,
+		      struct command_jail **jail, const char **error)
 {
 	*error = arena_printf(arena, "this program was built without libfuse3: only sysctl, echo >, ip, tc and ethtool in their "
 				     "plain forms can be run");

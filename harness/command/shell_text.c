@@ -12,7 +12,7 @@
 
 #define MOST_WORDS 256
 
-/* --- arithmetic ------------------------------------------------------------------------------------------------------------- */
+/* --- arithmetic ----------------------------------------------------------------------------------------------------------- */
 struct arithmetic {
 	const char *at, *end;
 	bool wrong;
@@ -127,7 +127,7 @@ bool shell_arithmetic(const char *text, size_t length, long long *value)
 	return !a.wrong && a.at == a.end;
 }
 
-/* --- words -------------------------------------------------------------------------------------------------------------------- */
+/* --- words ---------------------------------------------------------------------------------------------------------------- */
 struct scan {
 	const char *at, *end;
 	bool bash, wrong;
@@ -246,7 +246,7 @@ static void scan_blanks(struct scan *scan)
 	}
 }
 
-/* --- commands ------------------------------------------------------------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------------------------------------------------------- */
 static bool looking_at(const struct scan *scan, const char *what)
 {
 	size_t length = strlen(what);
@@ -254,7 +254,7 @@ static bool looking_at(const struct scan *scan, const char *what)
 	return (size_t)(scan->end - scan->at) >= length && !strncmp(scan->at, what, length);
 }
 
-/* A redirection of standard output or error. Those into files other than /dev/null keep the file for the form that writes it. */
+/* A redirection of output or errors. Those into files other than /dev/null keep the file for the form that writes it. */
 static bool scan_redirection(struct scan *scan, struct shell_command *command)
 {
 	static const struct {
@@ -262,7 +262,8 @@ static bool scan_redirection(struct scan *scan, struct shell_command *command)
 		bool out, err, file;
 	} rows[] = {
 		{ "2>&1", false, false, false }, { "1>&2", false, false, false }, { ">&2", false, false, false },
-		{ "&>", true, true, true }, { "2>", false, true, true }, { "1>", true, false, true }, { ">", true, false, true },
+		{ "&>", true, true, true },      { "2>", false, true, true },     { "1>", true, false, true },
+		{ ">", true, false, true },
 	};
 	char *file;
 	size_t i = 0;

@@ -14,7 +14,7 @@
 #define PATIENCE_OBSERVED (2 * PL_NSEC_PER_SEC)	/* for the same when only watching: what it waits for may never come */
 #define PATIENCE_IDLE PL_NSEC_PER_SEC		/* for one under way when the next begins, or the script ends */
 
-/* --- what calls mean to the engine -------------------------------------------------------------------------------------------- */
+/* --- what calls mean to the engine ---------------------------------------------------------------------------------------- */
 static struct flow *flow_of(const struct marshalled *m)
 {
 	for (const struct descriptor *descriptor = m->run->descriptors; descriptor; descriptor = descriptor->next)
@@ -160,7 +160,7 @@ static void effects_after(struct run *run, const struct event *event, struct mar
 	}
 }
 
-/* --- the result ------------------------------------------------------------------------------------------------------------------ */
+/* --- the result ----------------------------------------------------------------------------------------------------------- */
 static const char *result_text(const struct run *run, int64_t result)
 {
 	return result < 0 ? arena_printf(run->arena, "-1 %s", errno_text(run, (int)-result))
@@ -205,13 +205,15 @@ static const char *call_line(const struct run *run, const struct event *event, s
 }
 
 /* `differences`: lines, or NULL. */
-static void call_fail(struct run *run, const struct event *event, struct marshalled *m, const char *reason, const char *differences)
+static void call_fail(struct run *run, const struct event *event, struct marshalled *m, const char *reason,
+		      const char *differences)
 {
 	struct failure *failure = run_fail(run, event, "%s: %s", m->spec->name, reason);
 
 	failure->suggestion = call_line(run, event, m);
-	failure->detail = arena_printf(run->arena, "actual    %s%s%.*s", marshal_print(m, false), differences && *differences ? "\n" : "",
-				       differences ? (int)strlen(differences) - 1 : 0, differences ? differences : "");
+	failure->detail =
+	    arena_printf(run->arena, "actual    %s%s%.*s", marshal_print(m, false), differences && *differences ? "\n" : "",
+			 differences ? (int)strlen(differences) - 1 : 0, differences ? differences : "");
 }
 
 /* A call has finished: everything that the script says of it, and what follows from it. */
@@ -247,7 +249,7 @@ static void call_verify(struct run *run, const struct run_call *running)
 		call_fail(run, running->event, m, reason, NULL);
 }
 
-/* --- carrying out ------------------------------------------------------------------------------------------------------------------ */
+/* --- carrying out --------------------------------------------------------------------------------------------------------- */
 void calls_finish(struct run *run)
 {
 	struct run_call **link = &run->calls;
@@ -369,6 +371,7 @@ void calls_end(struct run *run)
 		run->calls = running->next;
 		run->ops->cancel(run->target, &running->marshalled->call);
 		if (!run->observing)
-			run_fail(run, running->event, "%s: the script ends while the call is still under way", running->event->call->name);
+			run_fail(run, running->event, "%s: the script ends while the call is still under way",
+				 running->event->call->name);
 	}
 }

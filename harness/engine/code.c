@@ -29,32 +29,78 @@ struct info_field {
 
 /* struct tcp_info of linux/tcp.h, by its layout: the kernel at hand may be older or newer than the header. */
 static const struct info_field tcp_info_fields[] = {
-	{ "tcpi_state", 0, 1, 0, 0 }, { "tcpi_ca_state", 1, 1, 0, 0 }, { "tcpi_retransmits", 2, 1, 0, 0 },
-	{ "tcpi_probes", 3, 1, 0, 0 }, { "tcpi_backoff", 4, 1, 0, 0 }, { "tcpi_options", 5, 1, 0, 0 },
-	{ "tcpi_snd_wscale", 6, 1, 0, 4 }, { "tcpi_rcv_wscale", 6, 1, 4, 4 },
-	{ "tcpi_delivery_rate_app_limited", 7, 1, 0, 1 }, { "tcpi_fastopen_client_fail", 7, 1, 1, 2 },
-	{ "tcpi_rto", 8, 4, 0, 0 }, { "tcpi_ato", 12, 4, 0, 0 }, { "tcpi_snd_mss", 16, 4, 0, 0 }, { "tcpi_rcv_mss", 20, 4, 0, 0 },
-	{ "tcpi_unacked", 24, 4, 0, 0 }, { "tcpi_sacked", 28, 4, 0, 0 }, { "tcpi_lost", 32, 4, 0, 0 },
-	{ "tcpi_retrans", 36, 4, 0, 0 }, { "tcpi_fackets", 40, 4, 0, 0 }, { "tcpi_last_data_sent", 44, 4, 0, 0 },
-	{ "tcpi_last_ack_sent", 48, 4, 0, 0 }, { "tcpi_last_data_recv", 52, 4, 0, 0 }, { "tcpi_last_ack_recv", 56, 4, 0, 0 },
-	{ "tcpi_pmtu", 60, 4, 0, 0 }, { "tcpi_rcv_ssthresh", 64, 4, 0, 0 }, { "tcpi_rtt", 68, 4, 0, 0 },
-	{ "tcpi_rttvar", 72, 4, 0, 0 }, { "tcpi_snd_ssthresh", 76, 4, 0, 0 }, { "tcpi_snd_cwnd", 80, 4, 0, 0 },
-	{ "tcpi_advmss", 84, 4, 0, 0 }, { "tcpi_reordering", 88, 4, 0, 0 }, { "tcpi_rcv_rtt", 92, 4, 0, 0 },
-	{ "tcpi_rcv_space", 96, 4, 0, 0 }, { "tcpi_total_retrans", 100, 4, 0, 0 }, { "tcpi_pacing_rate", 104, 8, 0, 0 },
-	{ "tcpi_max_pacing_rate", 112, 8, 0, 0 }, { "tcpi_bytes_acked", 120, 8, 0, 0 }, { "tcpi_bytes_received", 128, 8, 0, 0 },
-	{ "tcpi_segs_out", 136, 4, 0, 0 }, { "tcpi_segs_in", 140, 4, 0, 0 }, { "tcpi_notsent_bytes", 144, 4, 0, 0 },
-	{ "tcpi_min_rtt", 148, 4, 0, 0 }, { "tcpi_data_segs_in", 152, 4, 0, 0 }, { "tcpi_data_segs_out", 156, 4, 0, 0 },
-	{ "tcpi_delivery_rate", 160, 8, 0, 0 }, { "tcpi_busy_time", 168, 8, 0, 0 }, { "tcpi_rwnd_limited", 176, 8, 0, 0 },
-	{ "tcpi_sndbuf_limited", 184, 8, 0, 0 }, { "tcpi_delivered", 192, 4, 0, 0 }, { "tcpi_delivered_ce", 196, 4, 0, 0 },
-	{ "tcpi_bytes_sent", 200, 8, 0, 0 }, { "tcpi_bytes_retrans", 208, 8, 0, 0 }, { "tcpi_dsack_dups", 216, 4, 0, 0 },
-	{ "tcpi_reord_seen", 220, 4, 0, 0 }, { "tcpi_rcv_ooopack", 224, 4, 0, 0 }, { "tcpi_snd_wnd", 228, 4, 0, 0 },
-	{ "tcpi_rcv_wnd", 232, 4, 0, 0 }, { "tcpi_rehash", 236, 4, 0, 0 }, { "tcpi_total_rto", 240, 2, 0, 0 },
-	{ "tcpi_total_rto_recoveries", 242, 2, 0, 0 }, { "tcpi_total_rto_time", 244, 4, 0, 0 },
-	{ "tcpi_received_ce", 248, 4, 0, 0 }, { "tcpi_delivered_e1_bytes", 252, 4, 0, 0 },
-	{ "tcpi_delivered_e0_bytes", 256, 4, 0, 0 }, { "tcpi_delivered_ce_bytes", 260, 4, 0, 0 },
-	{ "tcpi_received_e1_bytes", 264, 4, 0, 0 }, { "tcpi_received_e0_bytes", 268, 4, 0, 0 },
-	{ "tcpi_received_ce_bytes", 272, 4, 0, 0 }, { "tcpi_ecn_mode", 276, 4, 0, 2 }, { "tcpi_accecn_opt_seen", 276, 4, 2, 2 },
-	{ "tcpi_accecn_fail_mode", 276, 4, 4, 4 }, { "tcpi_options2", 276, 4, 8, 24 },
+	{ "tcpi_state", 0, 1, 0, 0 },
+	{ "tcpi_ca_state", 1, 1, 0, 0 },
+	{ "tcpi_retransmits", 2, 1, 0, 0 },
+	{ "tcpi_probes", 3, 1, 0, 0 },
+	{ "tcpi_backoff", 4, 1, 0, 0 },
+	{ "tcpi_options", 5, 1, 0, 0 },
+	{ "tcpi_snd_wscale", 6, 1, 0, 4 },
+	{ "tcpi_rcv_wscale", 6, 1, 4, 4 },
+	{ "tcpi_delivery_rate_app_limited", 7, 1, 0, 1 },
+	{ "tcpi_fastopen_client_fail", 7, 1, 1, 2 },
+	{ "tcpi_rto", 8, 4, 0, 0 },
+	{ "tcpi_ato", 12, 4, 0, 0 },
+	{ "tcpi_snd_mss", 16, 4, 0, 0 },
+	{ "tcpi_rcv_mss", 20, 4, 0, 0 },
+	{ "tcpi_unacked", 24, 4, 0, 0 },
+	{ "tcpi_sacked", 28, 4, 0, 0 },
+	{ "tcpi_lost", 32, 4, 0, 0 },
+	{ "tcpi_retrans", 36, 4, 0, 0 },
+	{ "tcpi_fackets", 40, 4, 0, 0 },
+	{ "tcpi_last_data_sent", 44, 4, 0, 0 },
+	{ "tcpi_last_ack_sent", 48, 4, 0, 0 },
+	{ "tcpi_last_data_recv", 52, 4, 0, 0 },
+	{ "tcpi_last_ack_recv", 56, 4, 0, 0 },
+	{ "tcpi_pmtu", 60, 4, 0, 0 },
+	{ "tcpi_rcv_ssthresh", 64, 4, 0, 0 },
+	{ "tcpi_rtt", 68, 4, 0, 0 },
+	{ "tcpi_rttvar", 72, 4, 0, 0 },
+	{ "tcpi_snd_ssthresh", 76, 4, 0, 0 },
+	{ "tcpi_snd_cwnd", 80, 4, 0, 0 },
+	{ "tcpi_advmss", 84, 4, 0, 0 },
+	{ "tcpi_reordering", 88, 4, 0, 0 },
+	{ "tcpi_rcv_rtt", 92, 4, 0, 0 },
+	{ "tcpi_rcv_space", 96, 4, 0, 0 },
+	{ "tcpi_total_retrans", 100, 4, 0, 0 },
+	{ "tcpi_pacing_rate", 104, 8, 0, 0 },
+	{ "tcpi_max_pacing_rate", 112, 8, 0, 0 },
+	{ "tcpi_bytes_acked", 120, 8, 0, 0 },
+	{ "tcpi_bytes_received", 128, 8, 0, 0 },
+	{ "tcpi_segs_out", 136, 4, 0, 0 },
+	{ "tcpi_segs_in", 140, 4, 0, 0 },
+	{ "tcpi_notsent_bytes", 144, 4, 0, 0 },
+	{ "tcpi_min_rtt", 148, 4, 0, 0 },
+	{ "tcpi_data_segs_in", 152, 4, 0, 0 },
+	{ "tcpi_data_segs_out", 156, 4, 0, 0 },
+	{ "tcpi_delivery_rate", 160, 8, 0, 0 },
+	{ "tcpi_busy_time", 168, 8, 0, 0 },
+	{ "tcpi_rwnd_limited", 176, 8, 0, 0 },
+	{ "tcpi_sndbuf_limited", 184, 8, 0, 0 },
+	{ "tcpi_delivered", 192, 4, 0, 0 },
+	{ "tcpi_delivered_ce", 196, 4, 0, 0 },
+	{ "tcpi_bytes_sent", 200, 8, 0, 0 },
+	{ "tcpi_bytes_retrans", 208, 8, 0, 0 },
+	{ "tcpi_dsack_dups", 216, 4, 0, 0 },
+	{ "tcpi_reord_seen", 220, 4, 0, 0 },
+	{ "tcpi_rcv_ooopack", 224, 4, 0, 0 },
+	{ "tcpi_snd_wnd", 228, 4, 0, 0 },
+	{ "tcpi_rcv_wnd", 232, 4, 0, 0 },
+	{ "tcpi_rehash", 236, 4, 0, 0 },
+	{ "tcpi_total_rto", 240, 2, 0, 0 },
+	{ "tcpi_total_rto_recoveries", 242, 2, 0, 0 },
+	{ "tcpi_total_rto_time", 244, 4, 0, 0 },
+	{ "tcpi_received_ce", 248, 4, 0, 0 },
+	{ "tcpi_delivered_e1_bytes", 252, 4, 0, 0 },
+	{ "tcpi_delivered_e0_bytes", 256, 4, 0, 0 },
+	{ "tcpi_delivered_ce_bytes", 260, 4, 0, 0 },
+	{ "tcpi_received_e1_bytes", 264, 4, 0, 0 },
+	{ "tcpi_received_e0_bytes", 268, 4, 0, 0 },
+	{ "tcpi_received_ce_bytes", 272, 4, 0, 0 },
+	{ "tcpi_ecn_mode", 276, 4, 0, 2 },
+	{ "tcpi_accecn_opt_seen", 276, 4, 2, 2 },
+	{ "tcpi_accecn_fail_mode", 276, 4, 4, 4 },
+	{ "tcpi_options2", 276, 4, 8, 24 },
 };
 
 /* union tcp_cc_info: which member it is, only the congestion control knows; all that fit are there, as in packetdrill. */
@@ -68,9 +114,11 @@ static const struct info_field other_cc_fields[] = {
 	{ "tcpv_rttcnt", 4, 4, 0, 0 }, { "tcp_rtt", 8, 4, 0, 0 }, { "tcp_minrtt", 12, 4, 0, 0 },
 };
 static const struct info_field meminfo_fields[] = {
-	{ "SK_MEMINFO_RMEM_ALLOC", 0, 4, 0, 0 }, { "SK_MEMINFO_RCVBUF", 4, 4, 0, 0 }, { "SK_MEMINFO_WMEM_ALLOC", 8, 4, 0, 0 },
-	{ "SK_MEMINFO_SNDBUF", 12, 4, 0, 0 }, { "SK_MEMINFO_FWD_ALLOC", 16, 4, 0, 0 }, { "SK_MEMINFO_WMEM_QUEUED", 20, 4, 0, 0 },
-	{ "SK_MEMINFO_OPTMEM", 24, 4, 0, 0 }, { "SK_MEMINFO_BACKLOG", 28, 4, 0, 0 }, { "SK_MEMINFO_DROPS", 32, 4, 0, 0 },
+	{ "SK_MEMINFO_RMEM_ALLOC", 0, 4, 0, 0 }, { "SK_MEMINFO_RCVBUF", 4, 4, 0, 0 },
+	{ "SK_MEMINFO_WMEM_ALLOC", 8, 4, 0, 0 }, { "SK_MEMINFO_SNDBUF", 12, 4, 0, 0 },
+	{ "SK_MEMINFO_FWD_ALLOC", 16, 4, 0, 0 }, { "SK_MEMINFO_WMEM_QUEUED", 20, 4, 0, 0 },
+	{ "SK_MEMINFO_OPTMEM", 24, 4, 0, 0 },    { "SK_MEMINFO_BACKLOG", 28, 4, 0, 0 },
+	{ "SK_MEMINFO_DROPS", 32, 4, 0, 0 },
 };
 
 static const struct python_variable constants[] = {
@@ -83,9 +131,10 @@ static const struct python_variable constants[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define MOST_VARIABLES (COUNT(constants) + COUNT(tcp_info_fields) + COUNT(bbr_fields) + COUNT(other_cc_fields) + COUNT(meminfo_fields))
+#define MOST_VARIABLES \
+	(COUNT(constants) + COUNT(tcp_info_fields) + COUNT(bbr_fields) + COUNT(other_cc_fields) + COUNT(meminfo_fields))
 
-/* --- collecting ------------------------------------------------------------------------------------------------------------- */
+/* --- collecting ----------------------------------------------------------------------------------------------------------- */
 static void block_fields(struct code_block *block, const struct info_field *field, size_t count, const uint8_t *bytes)
 {
 	for (size_t i = 0; i < count; i++, field++) {
@@ -168,7 +217,7 @@ void run_code_event(struct run *run)
 	run->code_tail = &block->next;
 }
 
-/* --- running ------------------------------------------------------------------------------------------------------------------ */
+/* --- running -------------------------------------------------------------------------------------------------------------- */
 static const char *code_command(const struct run *run)
 {
 	return strcmp(run->settings.code_command, "python3") ? run->settings.code_command : NULL;

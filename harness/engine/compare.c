@@ -37,7 +37,7 @@ struct compare {
 	} *pairings;
 };
 
-/* --- pairs of chosen values --------------------------------------------------------------------------------------------------- */
+/* --- pairs of chosen values ----------------------------------------------------------------------------------------------- */
 /* Whether the two may stand for each other: neither stands for something else yet. */
 static bool pair(struct compare *compare, const void *first, const void *second, size_t length)
 {
@@ -59,7 +59,7 @@ static bool pair(struct compare *compare, const void *first, const void *second,
 	return true;
 }
 
-/* --- the divergence -------------------------------------------------------------------------------------------------------------- */
+/* --- the divergence ------------------------------------------------------------------------------------------------------- */
 static bool is_input(const struct trace_entry *entry)
 {
 	return entry->kind == TRACE_CALL || entry->kind == TRACE_PACKET_IN || entry->kind == TRACE_COMMAND;
@@ -96,8 +96,9 @@ static const char *entry_text(struct compare *compare, const struct trace_entry 
 }
 
 /* Keep it if it is the earliest. False: it is not. */
-static bool diverge(struct compare *compare, pl_time at, const struct trace_entry *first, const struct side_packet *first_packet,
-		    const struct trace_entry *second, const struct side_packet *second_packet, const char *reason)
+static bool diverge(struct compare *compare, pl_time at, const struct trace_entry *first,
+		    const struct side_packet *first_packet, const struct trace_entry *second,
+		    const struct side_packet *second_packet, const char *reason)
 {
 	struct divergence *divergence = compare->divergence;
 	const struct side *side = compare->side;
@@ -125,9 +126,10 @@ static void detail_add(struct compare *compare, const char *line)
 	compare->divergence->detail = arena_printf(compare->arena, "%s\n  %s", compare->divergence->detail, line);
 }
 
-/* --- times -------------------------------------------------------------------------------------------------------------------------- */
+/* --- times ---------------------------------------------------------------------------------------------------------------- */
 /* How far from the same input two entries lie. */
-static bool spans(const struct compare *compare, const struct trace_entry *first, const struct trace_entry *second, pl_time span[2])
+static bool spans(const struct compare *compare, const struct trace_entry *first, const struct trace_entry *second,
+		  pl_time span[2])
 {
 	const struct trace_entry *input = input_before(compare->side[0].trace, first), *other;
 
@@ -168,7 +170,7 @@ static bool follows(const struct compare *compare, const struct side_packet *fir
 	return times_fit(compare, span);
 }
 
-/* --- packets ------------------------------------------------------------------------------------------------------------------------- */
+/* --- packets -------------------------------------------------------------------------------------------------------------- */
 /* Fast Open cookies are the stack's own: the second's is written as the first's when it stands for it. */
 static void pair_cookies(struct compare *compare, const struct packet *first, struct packet *second)
 {
@@ -210,14 +212,16 @@ static void compare_packets(struct compare *compare, const struct side_packet *f
 	if (count > DIFFERENCES)
 		count = DIFFERENCES;
 	if (count)
-		reason = arena_printf(compare->arena, "%s differs: %s has %s, %s %s", difference[0].field, compare->side[0].name,
-				      difference[0].expected, compare->side[1].name, difference[0].actual);
+		reason =
+		    arena_printf(compare->arena, "%s differs: %s has %s, %s %s", difference[0].field, compare->side[0].name,
+				 difference[0].expected, compare->side[1].name, difference[0].actual);
 	if (!reason)
 		reason = vals_differ(compare, first, second);
 	if (!reason && spans(compare, first->entry, second->entry, span) && !times_fit(compare, span) &&
 	    !follows(compare, first, second))
-		reason = arena_printf(compare->arena, "the time differs: %s sends it %.6f after the input before, %s %.6f",
-				      compare->side[0].name, (double)span[0] / 1e9, compare->side[1].name, (double)span[1] / 1e9);
+		reason =
+		    arena_printf(compare->arena, "the time differs: %s sends it %.6f after the input before, %s %.6f",
+				 compare->side[0].name, (double)span[0] / 1e9, compare->side[1].name, (double)span[1] / 1e9);
 	if (!reason || !diverge(compare, first->entry->time < second->entry->time ? first->entry->time : second->entry->time,
 				first->entry, first, second->entry, second, reason))
 		return;
@@ -243,9 +247,9 @@ static void lone_packet(struct compare *compare, unsigned which, const struct si
 static struct side_flow *flow_counterpart(const struct side *side, const struct side_flow *flow)
 {
 	for (struct side_flow *other = side->flows; other; other = other->next)
-		if (other->protocol == flow->protocol && other->local.s_addr == flow->local.s_addr && other->link == flow->link &&
-		    other->remote.s_addr == flow->remote.s_addr && other->named_port == flow->named_port &&
-		    other->remote_port == flow->remote_port &&
+		if (other->protocol == flow->protocol && other->local.s_addr == flow->local.s_addr &&
+		    other->link == flow->link && other->remote.s_addr == flow->remote.s_addr &&
+		    other->named_port == flow->named_port && other->remote_port == flow->remote_port &&
 		    (other->echo_id == flow->echo_id || (other->echo_id >= EPHEMERAL && flow->echo_id >= EPHEMERAL)))
 			return other;
 	return NULL;
@@ -270,7 +274,7 @@ static void compare_flows(struct compare *compare)
 				lone_packet(compare, 1, packet);
 }
 
-/* --- calls --------------------------------------------------------------------------------------------------------------------------- */
+/* --- calls ---------------------------------------------------------------------------------------------------------------- */
 /* Numbers behind these words follow the time, in units of so many nanoseconds. */
 static const struct {
 	const char *word;
@@ -291,7 +295,8 @@ static bool ends_with(const char *start, const char *at, const char *word)
 /* Whether two numbers that stand at the same place may differ there. */
 static bool numbers_fit(struct compare *compare, const char *start, const char *at, long long first, long long second)
 {
-	if (ends_with(start, at, "htons(") && first >= EPHEMERAL && second >= EPHEMERAL && first <= UINT16_MAX && second <= UINT16_MAX) {
+	if (ends_with(start, at, "htons(") && first >= EPHEMERAL && second >= EPHEMERAL && first <= UINT16_MAX &&
+	    second <= UINT16_MAX) {
 		uint16_t a = (uint16_t)first, b = (uint16_t)second;
 
 		if (side_port(&compare->side[0], a) != a || side_port(&compare->side[1], b) != b)
@@ -301,7 +306,8 @@ static bool numbers_fit(struct compare *compare, const char *start, const char *
 	for (size_t i = 0; !compare->exact && i < sizeof(timed_words) / sizeof(timed_words[0]); i++)
 		if (ends_with(start, at, timed_words[i].word))
 			return !timed_words[i].unit ||
-			       llabs(first - second) * timed_words[i].unit <= tolerance(compare, llabs(first) * timed_words[i].unit);
+			       llabs(first - second) * timed_words[i].unit <=
+				       tolerance(compare, llabs(first) * timed_words[i].unit);
 	return false;
 }
 
@@ -394,7 +400,8 @@ static void compare_call(struct compare *compare, const struct trace_entry *firs
 	span[1] = second->ended - second->time;
 	if (!texts_fit(compare, first->text, second->text))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
-			strcmp(result_of(first), result_of(second)) ? "the call's result differs" : "what the call gives differs");
+			strcmp(result_of(first), result_of(second)) ? "the call's result differs"
+								    : "what the call gives differs");
 	else if (!times_fit(compare, span))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
 			arena_printf(compare->arena, "the call takes %.6f on %s, %.6f on %s", (double)span[0] / 1e9,
@@ -414,7 +421,7 @@ static void compare_calls(struct compare *compare)
 				arena_printf(compare->arena, "%s did not come as far as this call", compare->side[0].name));
 }
 
-/* --- all of it ---------------------------------------------------------------------------------------------------------------------- */
+/* --- all of it ------------------------------------------------------------------------------------------------------------ */
 static pl_time script_tolerance(const struct script *script, struct arena *arena)
 {
 	const struct run_options none = { 0 };

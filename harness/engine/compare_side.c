@@ -11,7 +11,7 @@
 
 #define TIME_OF_DAY_SLACK_MS 20
 
-/* --- fields --------------------------------------------------------------------------------------------------------------------- */
+/* --- fields --------------------------------------------------------------------------------------------------------------- */
 static const struct port_row {
 	enum layer_kind kind;
 	int protocol;
@@ -41,7 +41,7 @@ static void move(struct layer *layer, enum wire_field field, uint32_t offset)
 		wire_set(layer, field, (uint32_t)wire_get(layer, field) + offset);
 }
 
-/* --- flows ------------------------------------------------------------------------------------------------------------------------- */
+/* --- flows ---------------------------------------------------------------------------------------------------------------- */
 uint16_t side_port(const struct side *side, uint16_t port)
 {
 	for (const struct side_flow *flow = side->flows; port >= EPHEMERAL && flow; flow = flow->next)
@@ -97,8 +97,8 @@ static struct side_flow *flow_of(struct side *side, const struct packet *packet,
 	return flow ? flow : flow_make(side, &key, arena);
 }
 
-/* --- naming ------------------------------------------------------------------------------------------------------------------------ */
-/* A connection's first number is that of its first SYN; a new SYN begins a new connection. What never had one is as it stands. */
+/* --- naming --------------------------------------------------------------------------------------------------------------- */
+/* A connection's first number is that of its first SYN; a new SYN begins a new one. What never had one is as it stands. */
 static void name_sequence(struct side_flow *flow, struct layer *tcp)
 {
 	uint32_t sequence = (uint32_t)wire_get(tcp, WF_TCP_SEQ);
@@ -187,7 +187,8 @@ static void name_quoted(const struct side *side, struct packet *quoted)
  * The times of day in an ICMP timestamp reply, in milliseconds since midnight UTC (RFC 792): each is counted from what the side's
  * own clock said when the packet left, so that a right one becomes 0 on any clock. The two of one packet may be a little apart.
  */
-static void name_time_of_day(const struct side *side, const struct trace_entry *entry, struct layer *icmp, enum wire_field field)
+static void name_time_of_day(const struct side *side, const struct trace_entry *entry, struct layer *icmp,
+			     enum wire_field field)
 {
 	const int64_t day = INT64_C(24) * 3600 * 1000;
 	int64_t then = (side->trace->wall_clock + entry->time) / PL_NSEC_PER_MSEC % day, said;
@@ -195,7 +196,8 @@ static void name_time_of_day(const struct side *side, const struct trace_entry *
 	if (!wire_given(icmp, field))
 		return;
 	said = (int64_t)wire_get(icmp, field) - then;
-	wire_set(icmp, field, said >= -TIME_OF_DAY_SLACK_MS && said <= TIME_OF_DAY_SLACK_MS ? 0 : (uint32_t)wire_get(icmp, field));
+	wire_set(icmp, field,
+		 said >= -TIME_OF_DAY_SLACK_MS && said <= TIME_OF_DAY_SLACK_MS ? 0 : (uint32_t)wire_get(icmp, field));
 }
 
 static void packet_name(struct side *side, struct side_flow *flow, struct side_packet *packet)

@@ -34,7 +34,7 @@ bool engine_option(const char *name, bool *takes_value);
 struct failure {
 	struct source_span span;
 	const char *reason;		/* one line: "expected packet did not come", ... */
-	const char *detail;		/* several lines for people: expected over actual, every differing field marked; or NULL */
+	const char *detail; /* several lines for people: expected over actual, every differing field marked; or NULL */
 	const char *suggestion;		/* the line to paste if the actual behaviour is right; or NULL */
 };
 
@@ -52,7 +52,8 @@ struct run_result {
 
 /* Everything in the result lives in the arena. */
 void engine_run(const struct script *script, const struct run_options *options, struct arena *arena, struct run_result *result);
-void engine_observe(const struct script *script, const struct run_options *options, struct arena *arena, struct run_result *result);
+void engine_observe(const struct script *script, const struct run_options *options, struct arena *arena,
+		    struct run_result *result);
 
 /* Where two traces of one script part. */
 struct divergence {

@@ -121,8 +121,9 @@ const struct expr *expr_unwrap(const struct expr *expr)
 	return expr->kind == EXPR_LIST && expr->members == 1 ? expr->member[0].value : expr;
 }
 
-/* --- print ------------------------------------------------------------------------------------------------------------------ */
-static void print_members(const struct run *run, const struct expr *expr, const char *open, const char *close, struct text *text)
+/* --- print ---------------------------------------------------------------------------------------------------------------- */
+static void print_members(const struct run *run, const struct expr *expr, const char *open, const char *close,
+			  struct text *text)
 {
 	text_add(text, "%s", open);
 	for (unsigned i = 0; i < expr->members; i++) {
@@ -151,8 +152,19 @@ static void print_pair(const struct run *run, const struct expr *expr, const cha
 	expr_print(run, expr->member[1].value, text);
 }
 
+/* An operator as it is written: shifts are two characters. */
+static const char *operator_text(char operator, char text[3])
+{
+	text[0] = operator;
+	text[1] = operator == '<' || operator == '>' ? operator : 0;
+	text[2] = 0;
+	return text;
+}
+
 void expr_print(const struct run *run, const struct expr *expr, struct text *text)
 {
+	char operator[3];
+
 	switch (expr->kind) {
 	case EXPR_ELLIPSIS:
 		text_add(text, "...");
@@ -174,8 +186,7 @@ void expr_print(const struct run *run, const struct expr *expr, struct text *tex
 		print_pair(run, expr, "|", text);
 		break;
 	case EXPR_BINARY:
-		print_pair(run, expr, expr->operator == '<' ? "<<" : expr->operator == '>' ? ">>" : (char[]){ expr->operator, 0 },
-			   text);
+		print_pair(run, expr, operator_text(expr->operator, operator), text);
 		break;
 	case EXPR_LIST:
 		print_members(run, expr, "[", "]", text);

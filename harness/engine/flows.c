@@ -6,8 +6,8 @@
  * the flow that has them, and makes one when there is none, so that a script may follow several; and a packet that no socket
  * can own (a ping, a segment for a closed port) makes a bare flow of its protocol.
  *
- * Sequence numbers. With SYN set, the script's are absolute for the side that is the harness's, and relative to the script's own
- * first number for the stack's side; without SYN they are relative to each side's first live number.
+ * Sequence numbers. With SYN set, the script's are absolute for the harness's side, and relative to the script's own first number
+ * for the stack's side; without SYN they are relative to each side's first live number.
  */
 #include "run.h"
 
@@ -113,7 +113,7 @@ static unsigned tcp_flags(const struct packet *packet)
 	return tcp ? (unsigned)wire_get(tcp, WF_TCP_FLAGS) : 0;
 }
 
-/* --- finding and making ---------------------------------------------------------------------------------------------------- */
+/* --- finding and making --------------------------------------------------------------------------------------------------- */
 struct flow *flow_new(struct run *run, enum flow_state state, int type, int protocol)
 {
 	struct flow *flow = arena_alloc(run->arena, sizeof(*flow));
@@ -186,7 +186,8 @@ static struct flow *flow_named(const struct run *run, const struct tuple *tuple,
 	for (struct flow *flow = run->flows; flow; flow = flow->next) {
 		const struct flow_ends *live = &flow->live, *script = &flow->script;
 
-		if (flow->protocol != protocol || !live->remote.s_addr || !fits(local, live->local) || !fits(remote, live->remote))
+		if (flow->protocol != protocol || !live->remote.s_addr || !fits(local, live->local) ||
+		    !fits(remote, live->remote))
 			continue;
 		if ((!local_port || local_port == live->local_port || local_port == script->local_port) &&
 		    (!remote_port || remote_port == live->remote_port || remote_port == script->remote_port))
@@ -262,7 +263,7 @@ struct flow *flow_for_script_packet(struct run *run, const struct packet *packet
 	return flow ? flow : flow_bare(run, &tuple, protocol, inbound);
 }
 
-/* --- what the stack sent ----------------------------------------------------------------------------------------------------- */
+/* --- what the stack sent -------------------------------------------------------------------------------------------------- */
 static bool is_from_to(const struct tuple *tuple, const struct flow_ends *live)
 {
 	return tuple->source.s_addr == live->local.s_addr && tuple->destination.s_addr == live->remote.s_addr &&
@@ -320,7 +321,7 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 	return true;
 }
 
-/* --- mapping ----------------------------------------------------------------------------------------------------------------- */
+/* --- mapping -------------------------------------------------------------------------------------------------------------- */
 static struct wire_option *timestamp_option(const struct packet *packet)
 {
 	const struct layer *tcp = packet_layer(packet, LAYER_TCP);

@@ -38,7 +38,7 @@ int call_op(const char *name)
 	return -1;
 }
 
-/* --- helpers ---------------------------------------------------------------------------------------------------------------- */
+/* --- helpers -------------------------------------------------------------------------------------------------------------- */
 bool marshal_fail(struct marshalled *m, unsigned i, const char *what)
 {
 	m->error = arena_printf(m->run->arena, "argument %u: %s", i + 1, what);
@@ -89,7 +89,7 @@ bool marshal_size_after(struct marshalled *m, unsigned i, size_t *size)
 	return true;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------------------ */
+/* --- numbers -------------------------------------------------------------------------------------------------------------- */
 static bool build_int(struct marshalled *m, unsigned i, const struct expr *expr)
 {
 	if (expr->kind == EXPR_ELLIPSIS && m->call.op == PL_OP_socket && !i) {
@@ -115,7 +115,7 @@ static bool build_fd(struct marshalled *m, unsigned i, const struct expr *expr)
 	return marshal_fail(m, i, arena_printf(m->run->arena, "the script has no descriptor %lld open", (long long)value));
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------------- */
+/* --- addresses ------------------------------------------------------------------------------------------------------------ */
 static void address_default(const struct marshalled *m, struct sockaddr_in *address)
 {
 	const struct settings *settings = &m->run->settings;
@@ -192,8 +192,8 @@ static void check_sockaddr_out(struct marshalled *m, unsigned i, const struct ex
 	const socklen_t *length = m->memory[i + 1];
 
 	if (m->memory[i] && length && expr->kind == EXPR_STRUCT && m->call.result >= 0)
-		type_compare(m->run, type_by_members(expr), expr, m->memory[i], *length < m->room[i] ? *length : m->room[i], "address",
-			     text);
+		type_compare(m->run, type_by_members(expr), expr, m->memory[i], *length < m->room[i] ? *length : m->room[i],
+			     "address", text);
 }
 
 static void check_socklen_inout(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)
@@ -220,7 +220,7 @@ static void print_socklen_inout(struct marshalled *m, unsigned i, const struct e
 		text_add(text, "[%u]", *(const socklen_t *)m->memory[i]);
 }
 
-/* --- buffers ----------------------------------------------------------------------------------------------------------------- */
+/* --- buffers -------------------------------------------------------------------------------------------------------------- */
 bool marshal_bytes(struct marshalled *m, const struct expr *expr, size_t size, void *to, const char **error)
 {
 	if (expr->kind == EXPR_ELLIPSIS)
@@ -319,7 +319,7 @@ static bool build_path(struct marshalled *m, unsigned i, const struct expr *expr
 	return true;
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------------------ */
+/* --- the rest ------------------------------------------------------------------------------------------------------------- */
 static bool build_timespec(struct marshalled *m, unsigned i, const struct expr *expr)
 {
 	const char *error;
@@ -360,7 +360,7 @@ static void print_offset(struct marshalled *m, unsigned i, const struct expr *ex
 		expr_print(m->run, expr, text);
 }
 
-/* --- the table ------------------------------------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------------------------------------ */
 static const struct kind_row {
 	bool (*build)(struct marshalled *m, unsigned i, const struct expr *expr);
 	/* Adds a line for each difference; NULL: nothing comes back in it. */
@@ -410,8 +410,9 @@ static bool counts_agree(struct marshalled *m)
 		    kind != PL_ARG_MMSG_OUT)
 			continue;
 		if (list->kind == EXPR_LIST && m->call.arg[i + 1] > (int64_t)list->members)
-			return marshal_fail(m, i + 1, arena_printf(m->run->arena, "the count is %lld, but there are %u elements",
-							   (long long)m->call.arg[i + 1], list->members));
+			return marshal_fail(m, i + 1,
+					    arena_printf(m->run->arena, "the count is %lld, but there are %u elements",
+							 (long long)m->call.arg[i + 1], list->members));
 	}
 	return true;
 }

@@ -36,8 +36,8 @@ struct marshalled {
 int call_op(const char *name);
 
 /*
- * Build the call. NULL: *error (arena), and *script: it is the script that is wrong, not what happened before (a descriptor that
- * an earlier call did not give).
+ * Build the call. NULL: *error (arena), and *script: it is the script that is wrong, not what happened before (a descriptor
+ * that an earlier call did not give).
  */
 struct marshalled *marshal(struct run *run, const struct call_spec *spec, const char **error, bool *script);
 
@@ -45,8 +45,8 @@ struct marshalled *marshal(struct run *run, const struct call_spec *spec, const 
 bool marshal_check(struct marshalled *marshalled, const char **differences);
 
 /*
- * The call as text, with its outputs and its result. `as_said`: where the script leaves something open ("..."), so does the text:
- * the line to paste; otherwise everything that came back is shown.
+ * The call as text, with its outputs and its result. `as_said`: where the script leaves something open ("..."), so does the
+ * text: the line to paste; otherwise everything that came back is shown.
  */
 const char *marshal_print(struct marshalled *marshalled, bool as_said);
 

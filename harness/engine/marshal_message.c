@@ -23,7 +23,9 @@ static const struct expr_member *find(const struct expr *expr, const char *name)
 /* The only names that a message has. */
 static const char *unknown_name(const struct expr *expr)
 {
-	static const char *const names[] = { "msg_name", "msg_iov", "msg_flags", "msg_control", "msg_controllen", "msg_namelen" };
+	static const char *const names[] = {
+		"msg_name", "msg_iov", "msg_flags", "msg_control", "msg_controllen", "msg_namelen"
+	};
 
 	for (unsigned i = 0; i < expr->members; i++) {
 		size_t j = 0;
@@ -36,9 +38,10 @@ static const char *unknown_name(const struct expr *expr)
 	return NULL;
 }
 
-/* --- vectors ------------------------------------------------------------------------------------------------------------------ */
+/* --- vectors -------------------------------------------------------------------------------------------------------------- */
 /* [{..., 1000}, {"text", 4}]: buffers and their sizes. */
-static bool build_vector(struct marshalled *m, unsigned i, const struct expr *expr, bool in, struct iovec **vector, size_t *count)
+static bool build_vector(struct marshalled *m, unsigned i, const struct expr *expr, bool in, struct iovec **vector,
+			 size_t *count)
 {
 	const char *error = "expected [{buffer, size}, ...]";
 	int64_t size;
@@ -66,7 +69,8 @@ static bool build_vector(struct marshalled *m, unsigned i, const struct expr *ex
 	return true;
 }
 
-static void check_vector(struct marshalled *m, const struct expr *expr, const struct iovec *vector, size_t total, struct text *text)
+static void check_vector(struct marshalled *m, const struct expr *expr, const struct iovec *vector, size_t total,
+			 struct text *text)
 {
 	for (unsigned j = 0; j < expr->members; j++) {
 		const struct expr *said = expr->member[j].value->member[0].value;
@@ -133,7 +137,7 @@ void marshal_iov_print(struct marshalled *m, unsigned i, const struct expr *expr
 	print_vector(expr, m->memory[i], total_in(m), text);
 }
 
-/* --- control messages ------------------------------------------------------------------------------------------------------------ */
+/* --- control messages ----------------------------------------------------------------------------------------------------- */
 static bool eval_member(const struct marshalled *m, const struct expr *expr, const char *name, int *value, const char **error)
 {
 	const struct expr_member *member = find(expr, name);
@@ -225,8 +229,8 @@ static void check_one_control(struct marshalled *m, const struct expr *expr, con
 		return;
 	}
 	if (level != cmsg->cmsg_level || control != cmsg->cmsg_type) {
-		text_add(text, "%s: expected level %d type %d, actual level %d type %d\n", name, level, control, cmsg->cmsg_level,
-			 cmsg->cmsg_type);
+		text_add(text, "%s: expected level %d type %d, actual level %d type %d\n", name, level, control,
+			 cmsg->cmsg_level, cmsg->cmsg_type);
 		return;
 	}
 	if (!data || data->value->kind == EXPR_ELLIPSIS)
@@ -284,7 +288,8 @@ static void print_control(struct marshalled *m, struct msghdr *msg, struct text 
 	const char *separator = "";
 
 	text_add(text, ", msg_control=[");
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg && cmsg->cmsg_len >= sizeof(*cmsg); cmsg = CMSG_NXTHDR(msg, cmsg)) {
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg && cmsg->cmsg_len >= sizeof(*cmsg);
+	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		text_add(text, "%s{cmsg_level=", separator);
 		print_named("SOL_", cmsg->cmsg_level, text);
 		text_add(text, ", cmsg_type=");
@@ -298,7 +303,7 @@ static void print_control(struct marshalled *m, struct msghdr *msg, struct text 
 	text_add(text, "]");
 }
 
-/* --- struct msghdr ----------------------------------------------------------------------------------------------------------------- */
+/* --- struct msghdr -------------------------------------------------------------------------------------------------------- */
 static bool build_msg(struct marshalled *m, unsigned i, const struct expr *expr, bool in, struct msghdr *msg)
 {
 	const struct expr_member *name, *iov, *flags;
@@ -333,8 +338,9 @@ static bool build_msg(struct marshalled *m, unsigned i, const struct expr *expr,
 			if (!eval_int(m->run, iov->argument, &value, &error))
 				return marshal_fail(m, i, error);
 			if ((size_t)value != msg->msg_iovlen)
-				return marshal_fail(m, i, arena_printf(m->run->arena, "msg_iov(%lld) has %zu elements", (long long)value,
-							       msg->msg_iovlen));
+				return marshal_fail(m, i,
+						    arena_printf(m->run->arena, "msg_iov(%lld) has %zu elements",
+								 (long long)value, msg->msg_iovlen));
 		}
 	}
 	if (flags && in && (!eval_int(m->run, flags->value, &value, &error) || (msg->msg_flags = (int)value)))
@@ -377,7 +383,8 @@ static void check_msg(struct marshalled *m, const struct expr *expr, struct msgh
 		text_add(text, "\n");
 	}
 	if (name && name->value->kind == EXPR_STRUCT)
-		type_compare(m->run, type_by_members(name->value), name->value, msg->msg_name, msg->msg_namelen, "msg_name", text);
+		type_compare(m->run, type_by_members(name->value), name->value, msg->msg_name, msg->msg_namelen, "msg_name",
+			     text);
 	if (iov)
 		check_vector(m, iov->value, msg->msg_iov, total, text);
 	check_control(m, expr, msg, text);
@@ -417,7 +424,7 @@ void marshal_msg_print(struct marshalled *m, unsigned i, const struct expr *expr
 		expr_print(m->run, expr, text);
 }
 
-/* --- struct mmsghdr ------------------------------------------------------------------------------------------------------------------ */
+/* --- struct mmsghdr ------------------------------------------------------------------------------------------------------- */
 /* [{msg_hdr={...}, msg_len=n}, ...]; msg_len is what comes back. */
 static bool build_many(struct marshalled *m, unsigned i, const struct expr *expr, bool in)
 {
@@ -458,8 +465,8 @@ void marshal_mmsg_check(struct marshalled *m, unsigned i, const struct expr *exp
 		const struct expr_member *length = find(one, "msg_len");
 
 		if (length)
-			type_compare(m->run, &type_u32, length->value, (const uint8_t *)&many[j].msg_len, sizeof(many[j].msg_len),
-				     arena_printf(m->run->arena, "message %u: msg_len", j), text);
+			type_compare(m->run, &type_u32, length->value, (const uint8_t *)&many[j].msg_len,
+				     sizeof(many[j].msg_len), arena_printf(m->run->arena, "message %u: msg_len", j), text);
 		if (m->row->arg[i] == PL_ARG_MMSG_OUT)
 			check_msg(m, find(one, "msg_hdr")->value, &many[j].msg_hdr, many[j].msg_len, text);
 	}

@@ -145,7 +145,8 @@ static void compare_event(struct marshalled *m, const struct expr *expr, const s
 	const char *error = "";
 	int64_t wanted;
 
-	if (said && said->kind != EXPR_ELLIPSIS && eval_int(m->run, said, &wanted, &error) && (uint32_t)wanted != event->events) {
+	if (said && said->kind != EXPR_ELLIPSIS && eval_int(m->run, said, &wanted, &error) &&
+	    (uint32_t)wanted != event->events) {
 		text_add(text, "%s.events: expected ", name);
 		marshal_flags("EPOLL", (uint32_t)wanted, text);
 		text_add(text, ", actual ");
@@ -180,7 +181,8 @@ void marshal_events_out_check(struct marshalled *m, unsigned i, const struct exp
 }
 
 /* The name by which the script knows an event's data: what it was registered as, or else what is said here. */
-static const char *event_data_name(const struct marshalled *m, const struct expr *expr, unsigned i, const struct epoll_event *event)
+static const char *event_data_name(const struct marshalled *m, const struct expr *expr, unsigned i,
+				   const struct epoll_event *event)
 {
 	const char *name;
 

@@ -35,7 +35,8 @@ bool marshal_optval_out_build(struct marshalled *m, unsigned i, const struct exp
 	int64_t size = 4096;
 
 	m->type[i] = option_type(m);
-	if (after && after->kind != EXPR_ELLIPSIS && !marshal_is_null(m, after) && !marshal_number(m, i + 1, expr_unwrap(after), &size))
+	if (after && after->kind != EXPR_ELLIPSIS && !marshal_is_null(m, after) &&
+	    !marshal_number(m, i + 1, expr_unwrap(after), &size))
 		return false;
 	if (size < 0)
 		size = 0;
@@ -79,7 +80,7 @@ void marshal_optval_out_print(struct marshalled *m, unsigned i, const struct exp
 	text_add(text, "%s", scalar ? "]" : "");
 }
 
-/* --- requests ---------------------------------------------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------------------------------------------------------- */
 bool marshal_request_arg_build(struct marshalled *m, unsigned i, const struct expr *expr)
 {
 	const struct request_row *row = request_row(m->call.op, (unsigned long)m->call.arg[1]);
@@ -87,7 +88,8 @@ bool marshal_request_arg_build(struct marshalled *m, unsigned i, const struct ex
 	size_t length;
 	uint8_t *bytes;
 
-	if (!row->type || marshal_is_null(m, expr) || expr->kind == EXPR_INTEGER || expr->kind == EXPR_WORD || expr->kind == EXPR_OR)
+	if (!row->type || marshal_is_null(m, expr) || expr->kind == EXPR_INTEGER || expr->kind == EXPR_WORD ||
+	    expr->kind == EXPR_OR)
 		return marshal_number(m, i, expr, &m->call.arg[i]);
 	m->type[i] = row->type;
 	bytes = marshal_memory(m, i, 512);

@@ -377,7 +377,7 @@ static void run_outbound(struct run *run)
 	outbound_compare(run, flow, whole, at);
 }
 
-/* --- observing --------------------------------------------------------------------------------------------------------------- */
+/* --- observing ------------------------------------------------------------------------------------------------------------ */
 /*
  * Nothing is expected, but what the script expects tells what packets mean: which is the SYN whose number the next inbound
  * segment acknowledges, and what the script calls a timestamp. The next packet of the flow is taken for it. It is waited for as

@@ -248,7 +248,7 @@ static bool run_init(struct run *run)
 	return true;
 }
 
-/* --- the events ------------------------------------------------------------------------------------------------------------- */
+/* --- the events ----------------------------------------------------------------------------------------------------------- */
 static void run_event(struct run *run)
 {
 	switch (run->event->kind) {
@@ -351,7 +351,8 @@ void engine_run(const struct script *script, const struct run_options *options, 
 	engine_go(script, options, arena, result, false);
 }
 
-void engine_observe(const struct script *script, const struct run_options *options, struct arena *arena, struct run_result *result)
+void engine_observe(const struct script *script, const struct run_options *options, struct arena *arena,
+		    struct run_result *result)
 {
 	engine_go(script, options, arena, result, true);
 }

@@ -41,8 +41,8 @@ struct settings {
  * Defaults, then the script's options, then those of the command line. False: *error says which option is wrong (arena memory)
  * and *where, if it was the script's.
  */
-bool settings_make(const struct script *script, const struct run_options *options, struct arena *arena, struct settings *settings,
-		   const char **error, struct source_span *where);
+bool settings_make(const struct script *script, const struct run_options *options, struct arena *arena,
+		   struct settings *settings, const char **error, struct source_span *where);
 
 /* --- flows: a connection, or a pair of addresses that exchange datagrams -------------------------------------------------- */
 enum flow_state {

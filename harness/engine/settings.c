@@ -253,8 +253,8 @@ static bool is_code_sockopt(const char *value)
 	return !*value || !strcmp(value, "TCP_INFO") || !strcmp(value, "TCP_CC_INFO") || !strcmp(value, "SO_MEMINFO");
 }
 
-bool settings_make(const struct script *script, const struct run_options *options, struct arena *arena, struct settings *settings,
-		   const char **error, struct source_span *where)
+bool settings_make(const struct script *script, const struct run_options *options, struct arena *arena,
+		   struct settings *settings, const char **error, struct source_span *where)
 {
 	*settings = (struct settings){
 		.ip_version = IP_VERSION_4,

@@ -10,6 +10,8 @@
 
 #define JIFFY (4 * PL_NSEC_PER_MSEC)	/* of a kernel with HZ=250: what its timers count in */
 
+#define TIMING "timing error: expected %s "
+
 const char *event_what(const struct event *event)
 {
 	switch (event->kind) {
@@ -83,14 +85,14 @@ bool time_check(const struct run *run, enum event_time_kind kind, pl_time at, pl
 	if (actual >= at - tolerance - JIFFY && actual <= until + tolerance + JIFFY)
 		run->result->near_miss = true;
 	if (kind == TIME_RELATIVE_RANGE)
-		*reason = arena_printf(run->arena, "timing error: expected %s in relative time range +%.6f~+%.6f but it happened at %+.6f",
+		*reason = arena_printf(run->arena, TIMING "in relative time range +%.6f~+%.6f but it happened at %+.6f",
 				       what, (double)(at - run->event_offset) / 1e9, (double)(until - run->event_offset) / 1e9,
 				       (double)(actual - run->event_offset) / 1e9);
 	else if (ranged)
-		*reason = arena_printf(run->arena, "timing error: expected %s in time range %.6f~%.6f but it happened at %.6f", what,
+		*reason = arena_printf(run->arena, TIMING "in time range %.6f~%.6f but it happened at %.6f", what,
 				       (double)at / 1e9, (double)until / 1e9, (double)actual / 1e9);
 	else
-		*reason = arena_printf(run->arena, "timing error: expected %s at %.6f but it happened at %.6f; tolerance %.6f", what,
+		*reason = arena_printf(run->arena, TIMING "at %.6f but it happened at %.6f; tolerance %.6f", what,
 				       (double)at / 1e9, (double)actual / 1e9, (double)tolerance / 1e9);
 	return false;
 }

@@ -22,7 +22,7 @@ struct trace_entry {
 	pl_time ended;			/* calls */
 	int64_t result;			/* calls: >= 0 or -errno; commands: exit status */
 	struct marshalled *call;	/* calls: the engine's own */
-	const char *text;		/* calls: name, arguments with outputs as they came back, result, in the script's look */
+	const char *text; /* calls: name, arguments with outputs as they came back, result, in the script's look */
 };
 
 struct trace {

@@ -44,7 +44,8 @@ static int64_t scalar_load(const struct type *type, unsigned size, const uint8_t
 /* A scalar is as wide as its type, or as the caller's length when that is another sensible width (IP_TTL as a byte). */
 static unsigned scalar_size(const struct type *type, size_t room)
 {
-	return room == 1 || room == 2 || room == 4 || room == 8 ? (room < type->size ? (unsigned)room : type->size) : type->size;
+	return room == 1 || room == 2 || room == 4 || room == 8 ? (room < type->size ? (unsigned)room : type->size)
+								: type->size;
 }
 
 static bool scalar_eval(const struct run *run, const struct type *type, const struct expr *expr, int64_t *value,
@@ -124,7 +125,8 @@ static const char *unknown_member(const struct run *run, const struct type *type
 	const char *name = expr->member[i].name;
 
 	return name ? arena_printf(run->arena, "%s has no member %s", type->name ? type->name : "the structure", name)
-		    : arena_printf(run->arena, "%s has only %u members", type->name ? type->name : "the structure", type->members);
+		    : arena_printf(run->arena, "%s has only %u members", type->name ? type->name : "the structure",
+				   type->members);
 }
 
 static bool struct_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room,
@@ -173,7 +175,7 @@ static bool array_build(const struct run *run, const struct type *type, const st
 	return true;
 }
 
-/* --- the three operations --------------------------------------------------------------------------------------------------- */
+/* --- the three operations ------------------------------------------------------------------------------------------------- */
 /* What a value is when no table says: by how it is written. */
 static const struct type *type_guess(const struct expr *expr)
 {
@@ -196,8 +198,8 @@ static const struct type *type_settle(const struct type *type, const struct expr
 	return type;
 }
 
-bool type_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room, size_t *length,
-		const char **error)
+bool type_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room,
+		size_t *length, const char **error)
 {
 	int64_t value;
 

@@ -38,10 +38,10 @@ struct type {
 };
 
 /* Types that several tables use. */
-extern const struct type type_int, type_u8, type_u16, type_u32, type_u64, type_bytes, type_opaque, type_text, type_sockaddr, type_timeval,
-	type_timespec, type_stamps, type_attributes, type_descriptor, type_network16, type_address;
+extern const struct type type_int, type_u8, type_u16, type_u32, type_u64, type_bytes, type_opaque, type_text, type_sockaddr,
+    type_timeval, type_timespec, type_stamps, type_attributes, type_descriptor, type_network16, type_address;
 
-/* The type of a socket option's value, of an ioctl's argument, of a control message's data; NULL: no row, go by what is said. */
+/* The type of an option's value, an ioctl's argument, a control message's data. NULL: no row, go by what is said. */
 const struct type *type_of_option(int level, int name);
 const struct type *type_of_control(int level, int type);
 struct request_row {
@@ -67,8 +67,8 @@ const struct expr *expr_unwrap(const struct expr *expr);
  * Bytes of `expr` as a value of `type` (NULL: an int for a number, bytes for a string, a struct by its members). At most `room`
  * are written; *length is how many the value has.
  */
-bool type_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room, size_t *length,
-		const char **error);
+bool type_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room,
+		size_t *length, const char **error);
 /* Whether the bytes are what `expr` says; each difference goes into `text` as "name: expected x, actual y", one a line. */
 bool type_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes, size_t length,
 		  const char *name, struct text *text);

@@ -66,11 +66,12 @@ static const struct attribute_row {
 	uint8_t size;
 	bool microseconds;
 } attribute_rows[] = {
-	[1] = { 8, true }, [2] = { 8, true }, [3] = { 8, true }, [4] = { 8, false }, [5] = { 8, false }, [6] = { 8, false },
-	[7] = { 8, false }, [8] = { 4, false }, [9] = { 4, false }, [10] = { 4, false }, [11] = { 1, false }, [12] = { 1, false },
-	[13] = { 4, false }, [14] = { 1, false }, [15] = { 4, false }, [16] = { 4, false }, [17] = { 4, false }, [18] = { 8, false },
-	[19] = { 8, false }, [20] = { 4, false }, [21] = { 4, false }, [22] = { 4, false }, [23] = { 2, false }, [24] = { 4, false },
-	[25] = { 8, false }, [26] = { 1, false }, [27] = { 4, false },
+	[1] = { 8, true },   [2] = { 8, true },   [3] = { 8, true },   [4] = { 8, false },  [5] = { 8, false },
+	[6] = { 8, false },  [7] = { 8, false },  [8] = { 4, false },  [9] = { 4, false },  [10] = { 4, false },
+	[11] = { 1, false }, [12] = { 1, false }, [13] = { 4, false }, [14] = { 1, false }, [15] = { 4, false },
+	[16] = { 4, false }, [17] = { 4, false }, [18] = { 8, false }, [19] = { 8, false }, [20] = { 4, false },
+	[21] = { 4, false }, [22] = { 4, false }, [23] = { 2, false }, [24] = { 4, false }, [25] = { 8, false },
+	[26] = { 1, false }, [27] = { 4, false },
 };
 #define ATTRIBUTE_ROWS (sizeof(attribute_rows) / sizeof(attribute_rows[0]))
 
@@ -79,7 +80,8 @@ static bool attribute_name(const struct run *run, const struct expr *expr, unsig
 	const struct expr_member *member = &expr->member[i];
 	const char *name = member->name ? member->name : member->value->kind == EXPR_ASSIGN ? member->value->word : NULL;
 
-	if (name && symbol_value(name, number) && *number > 0 && (size_t)*number < ATTRIBUTE_ROWS && attribute_rows[*number].size)
+	if (name && symbol_value(name, number) && *number > 0 && (size_t)*number < ATTRIBUTE_ROWS &&
+	    attribute_rows[*number].size)
 		return true;
 	*error = arena_printf(run->arena, "unknown attribute %s", name ? name : "without a name");
 	return false;

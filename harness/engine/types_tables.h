@@ -7,13 +7,14 @@
 #include "types.h"
 
 /* const struct type type_NAME of C type CTYPE with these members. */
-#define TYPE_STRUCT_DEFINE(NAME, CTYPE, ...)                                                                                   \
-	static const struct type_member NAME##_members[] = { __VA_ARGS__ };                                                    \
-	const struct type type_##NAME = { #NAME, TYPE_STRUCT, sizeof(CTYPE), NULL, NAME##_members,                              \
-					  sizeof(NAME##_members) / sizeof(NAME##_members[0]), NULL }
+#define TYPE_STRUCT_DEFINE(NAME, CTYPE, ...)                                                                         \
+	static const struct type_member NAME##_members[] = { __VA_ARGS__ };                                          \
+	const struct type type_##NAME = { #NAME, TYPE_STRUCT,    sizeof(CTYPE),                                      \
+					  NULL,  NAME##_members, sizeof(NAME##_members) / sizeof(NAME##_members[0]), \
+					  NULL }
 
 extern const struct type type_s64, type_family, type_sockaddr_in, type_linger, type_ip_mreqn, type_ip_mreq, type_ip_mreq_source,
-	type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event;
+    type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event;
 
 /* Whether the type, or one inside it, is a structure with a member of this name. */
 bool type_has_member(const struct type *type, const char *name);

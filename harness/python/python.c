@@ -30,7 +30,7 @@ static struct {
 	int to, from;
 } worker = { .to = -1, .from = -1 };
 
-/* --- the child ---------------------------------------------------------------------------------------------------------------- */
+/* --- the child ------------------------------------------------------------------------------------------------------------ */
 static void worker_stop(void)
 {
 	if (worker.to >= 0)
@@ -88,7 +88,7 @@ static bool worker_start(struct arena *arena, const char **error)
 	return false;
 }
 
-/* --- request and answer --------------------------------------------------------------------------------------------------------- */
+/* --- request and answer --------------------------------------------------------------------------------------------------- */
 /* SIGPIPE is held back: a Python that is gone shows as EPIPE. */
 static bool send_all(const char *bytes, size_t length)
 {
@@ -165,7 +165,8 @@ static void request_build(struct text *request, const char *path, const struct p
 	for (unsigned i = 0; i < blocks; i++) {
 		text_add(request, "block %d %u %zu\n", block[i].line, block[i].variables, strlen(block[i].text));
 		for (unsigned j = 0; j < block[i].variables; j++)
-			text_add(request, "%s %llu\n", block[i].variable[j].name, (unsigned long long)block[i].variable[j].value);
+			text_add(request, "%s %llu\n", block[i].variable[j].name,
+				 (unsigned long long)block[i].variable[j].value);
 		text_put(request, block[i].text, strlen(block[i].text));
 	}
 }
@@ -188,14 +189,15 @@ static bool answer_read(struct arena *arena, struct python_result *result)
 	return result->message && result->output;
 }
 
-/* --- --code_command --------------------------------------------------------------------------------------------------------------- */
+/* --- --code_command ------------------------------------------------------------------------------------------------------- */
 /* The whole program as packetdrill's own interpreters see it. */
 static void program_build(struct text *program, const char *path, const struct python_block *block, unsigned blocks)
 {
 	text_add(program, "import sys\nimport traceback\n");
 	for (unsigned i = 0; i < blocks; i++) {
 		for (unsigned j = 0; j < block[i].variables; j++)
-			text_add(program, "%s = %llu\n", block[i].variable[j].name, (unsigned long long)block[i].variable[j].value);
+			text_add(program, "%s = %llu\n", block[i].variable[j].name,
+				 (unsigned long long)block[i].variable[j].value);
 		text_add(program, "_file = '%s'\n_line = %d\n%s\n\n", path, block[i].line, block[i].text);
 	}
 }
@@ -219,8 +221,9 @@ static bool command_run_program(const struct text *program, const char *command,
 	close(file);
 	*result = (struct python_result){ .failed = status ? 0 : -1, .message = "", .output = "" };
 	if (status)
-		result->message = WIFSIGNALED(status) ? arena_printf(arena, "'%s' got signal %d", command, WTERMSIG(status))
-						      : arena_printf(arena, "'%s' returned status %d", command, WEXITSTATUS(status));
+		result->message = WIFSIGNALED(status)
+				      ? arena_printf(arena, "'%s' got signal %d", command, WTERMSIG(status))
+				      : arena_printf(arena, "'%s' returned status %d", command, WEXITSTATUS(status));
 	return true;
 }
 

@@ -58,7 +58,7 @@ static struct refstack *refstack_of(struct target *target)
 	return (struct refstack *)target;
 }
 
-/* --- set-up --------------------------------------------------------------------------------------------------------------------- */
+/* --- set-up --------------------------------------------------------------------------------------------------------------- */
 static void packet_out(void *context, const struct pl_frame *frame)
 {
 	struct refstack_link *link = context;
@@ -131,8 +131,8 @@ static int sysctls_set(struct refstack *refstack, struct arena *arena, const cha
 		ssize_t status = -EINVAL;
 
 		if (equals)
-			status = pl_sysctl_write(refstack->stack, arena_memdup(arena, *setting, (size_t)(equals - *setting)), equals + 1,
-						 strlen(equals + 1));
+			status = pl_sysctl_write(refstack->stack, arena_memdup(arena, *setting, (size_t)(equals - *setting)),
+						 equals + 1, strlen(equals + 1));
 		if (status < 0) {
 			*error = arena_printf(arena, "%s: %s", *setting, strerror((int)-status));
 			return (int)status;
@@ -182,7 +182,7 @@ static void refstack_close(struct target *target)
 	pl_stack_free(refstack_of(target)->stack);
 }
 
-/* --- time --------------------------------------------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------------------------------------- */
 static pl_time refstack_now(struct target *target)
 {
 	return pl_stack_now(refstack_of(target)->stack);
@@ -242,7 +242,7 @@ static enum target_event refstack_wait(struct target *target, pl_time until, uns
 	}
 }
 
-/* --- calls and packets -------------------------------------------------------------------------------------------------------------- */
+/* --- calls and packets ---------------------------------------------------------------------------------------------------- */
 static void refstack_submit(struct target *target, struct pl_call *call)
 {
 	struct refstack *refstack = refstack_of(target);

@@ -209,8 +209,9 @@ void fake_answer_syn(struct fake *made, const struct packet *packet)
 
 	if (!tcp || (wire_get(tcp, WF_TCP_FLAGS) & (WIRE_SYN | WIRE_ACK)) != WIRE_SYN)
 		return;
-	fake_send(0, arena_printf(fake_arena, "S. 5000:5000(0) ack %u win 100 <mss 1460>", (unsigned)wire_get(tcp, WF_TCP_SEQ) + 1),
-		  (uint16_t)wire_get(tcp, WF_TCP_DPORT), (uint16_t)wire_get(tcp, WF_TCP_SPORT));
+	fake_send(
+	    0, arena_printf(fake_arena, "S. 5000:5000(0) ack %u win 100 <mss 1460>", (unsigned)wire_get(tcp, WF_TCP_SEQ) + 1),
+	    (uint16_t)wire_get(tcp, WF_TCP_DPORT), (uint16_t)wire_get(tcp, WF_TCP_SPORT));
 }
 
 struct script *fake_script(const char *text)

@@ -39,7 +39,7 @@ struct fake {
 extern struct fake fake;		/* one for each test: they run in processes of their own */
 extern const struct target_ops fake_target;
 
-/* A packet as a script would say it ("S. 5000:5000(0) ack 1 win 100 <mss 1460>"), from port 8080 to the peer, `after` from now. */
+/* A packet as a script would say it ("S. 5000:5000(0) ack 1 win 100 <mss 1460>"), which leaves `after` from now. */
 void fake_send(pl_time after, const char *text, uint16_t local_port, uint16_t remote_port);
 void fake_finish(struct pl_call *call, int64_t result);
 void fake_later(struct pl_call *call, pl_time after, int64_t result);

@@ -78,8 +78,9 @@ Test(run, data_in_time_passes)
 
 Test(run, a_field_that_differs_is_named_with_both_values)
 {
-	struct run_result *result = write_gives("P. 5001:6001(1000) ack 1 win 90", 0,
-						HANDSHAKE "+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1 win 100\n");
+	struct run_result *result =
+	    write_gives("P. 5001:6001(1000) ack 1 win 90", 0,
+			HANDSHAKE "+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1 win 100\n");
 
 	cr_assert_eq(result->verdict, VERDICT_FAIL);
 	cr_assert_eq(result->failures, 1);
@@ -90,8 +91,9 @@ Test(run, a_field_that_differs_is_named_with_both_values)
 
 Test(run, every_difference_is_told)
 {
-	struct run_result *result = write_gives("F. 5001:6001(1000) ack 1 win 90", 0,
-						HANDSHAKE "+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1 win 100\n");
+	struct run_result *result =
+	    write_gives("F. 5001:6001(1000) ack 1 win 90", 0,
+			HANDSHAKE "+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1 win 100\n");
 
 	cr_assert(strstr(result->failure[0].detail, "tcp.win"), "%s", result->failure[0].detail);
 	cr_assert(strstr(result->failure[0].detail, "tcp.flags"), "%s", result->failure[0].detail);
@@ -178,7 +180,8 @@ Test(run, segments_are_not_joined_when_they_are_to_be_strict)
 
 	fake.inject = fake_answer_syn;
 	fake.submit = submit_in_two;
-	result = fake_run("--strict_segments\n" HANDSHAKE "+0 write(4, ..., 1500) = 1500\n+0 > P. 1:1501(1500) ack 1 win 100\n");
+	result =
+	    fake_run("--strict_segments\n" HANDSHAKE "+0 write(4, ..., 1500) = 1500\n+0 > P. 1:1501(1500) ack 1 win 100\n");
 	cr_assert_eq(result->verdict, VERDICT_FAIL);
 }
 
@@ -212,17 +215,18 @@ Test(run, what_is_not_fatal_is_a_warning)
 	cr_assert_eq(result->failures, 1);
 }
 
-/* --- timestamps -------------------------------------------------------------------------------------------------------------- */
+/* --- timestamps ----------------------------------------------------------------------------------------------------------- */
 static void answer_with_timestamps(struct fake *made, const struct packet *packet)
 {
 	const struct layer *tcp = packet_layer(packet, LAYER_TCP);
 
 	if (wire_get(tcp, WF_TCP_FLAGS) & WIRE_SYN)
-		fake_send(0, "S. 5000:5000(0) ack 1 win 100 <mss 1460,sackOK,TS val 777000 ecr 200,nop,wscale 7>", 8080, peer_port());
+		fake_send(0, "S. 5000:5000(0) ack 1 win 100 <mss 1460,sackOK,TS val 777000 ecr 200,nop,wscale 7>", 8080,
+			  peer_port());
 }
 
-#define TIMESTAMPS                                                                                                             \
-	LISTEN "+0 < S 0:0(0) win 1000 <mss 1000,sackOK,TS val 200 ecr 0>\n"                                                    \
+#define TIMESTAMPS                                                           \
+	LISTEN "+0 < S 0:0(0) win 1000 <mss 1000,sackOK,TS val 200 ecr 0>\n" \
 	       "+0 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 100 ecr 200,nop,wscale 7>\n"
 
 Test(run, an_echoed_timestamp_is_what_the_stack_sent)
@@ -250,7 +254,7 @@ Test(run, an_echo_may_be_scaled)
 	cr_assert_eq(injected_tcp(1)->option[2].timestamp.ecr, 777001);
 }
 
-/* --- calls ------------------------------------------------------------------------------------------------------------------- */
+/* --- calls ---------------------------------------------------------------------------------------------------------------- */
 static void submit_reads(struct fake *made, struct pl_call *call)
 {
 	if (call->op == PL_OP_read)
@@ -312,7 +316,7 @@ Test(run, a_descriptor_that_is_not_open_fails)
 	cr_assert(strstr(result->reason, "no descriptor 3"), "%s", result->reason);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------------------------------------------------------- */
 Test(run, the_first_event_is_at_zero)
 {
 	cr_assert_eq(fake_run("0.5 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n")->verdict, VERDICT_FAIL);
