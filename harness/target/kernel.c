@@ -172,10 +172,16 @@ static int kernel_command(struct target *target, const char *command, bool init,
 {
 	struct kernel_target *kernel = kernel_of(target);
 
-	if (kernel->shell)
-		return shell_run(kernel->shell, command, arena, error);
-	*error = "commands are not allowed";
-	return -1;
+	if (!kernel->shell) {
+		*error = "commands are not allowed";
+		return -1;
+	}
+	if (!shell_begin(kernel->shell, command, error))
+		return -1;
+	/* Whatever the command makes the kernel send is read meanwhile, so that none is lost. */
+	while (!kernel_idle(kernel, shell_fd(kernel->shell)))
+		kernel_capture_drain(kernel);
+	return shell_finish(kernel->shell, arena, error);
 }
 
 /* Written to the tun, a packet has arrived: when write(2) returns, the kernel has dealt with it. */

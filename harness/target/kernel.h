@@ -92,6 +92,8 @@ pl_time kernel_start(struct target *target);
 int64_t kernel_wall_clock(struct target *target);
 enum target_event kernel_wait(struct target *target, pl_time until, unsigned want);
 pl_time kernel_lateness(struct target *target);
+/* Sleep until something is to be read from a link or from `fd`: whether it is from `fd`. */
+bool kernel_idle(struct kernel_target *kernel, int fd);
 /* Take on a real-time priority and pin memory, as far as allowed. */
 void kernel_priority_raise(struct kernel_target *kernel);
 void kernel_priority_lower(struct kernel_target *kernel);	/* back to what it was */

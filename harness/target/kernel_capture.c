@@ -7,7 +7,7 @@
  * together here, in the order of the capture. A packet that one side alone has seen for a while is taken as that side saw it:
  * the tun drops packets when nobody reads it for five hundred packets, which the capture still tells.
  *
- * The ring of the capture holds a thousand packets, so that it loses none while this process does something else.
+ * The ring of the capture holds two thousand packets, so that it loses none while this process does something else.
  */
 #include "kernel.h"
 
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define CAPTURE_BYTES 1900		/* two frames of the ring fit into a page */
-#define CAPTURE_RING (2 * 1024 * 1024)
+#define CAPTURE_RING (4 * 1024 * 1024)
 #define HALF_FOR (2 * PL_NSEC_PER_MSEC)	/* how long the other half of a packet is waited for */
 
 static void queue_init(struct sent_queue *queue)

@@ -218,10 +218,9 @@ static int speed_set(const char *name, unsigned speed)
  * No IPv6 address of its own making: its router solicitations and listener reports would be packets that no script asked for.
  * A kernel without IPv6 refuses that attribute and needs no such care.
  */
-static int link_bring_up(struct mnl_socket *socket, struct kernel_link *link, const struct target_link *from)
+static int link_bring_up(struct mnl_socket *socket, struct kernel_link *link, unsigned number, const struct target_link *from)
 {
-	/* Locally administered, and numbered as the links are. */
-	uint8_t hwaddr[6] = { 2, 0, 0, 0, 0, (uint8_t)link->ifindex };
+	uint8_t hwaddr[6] = { TARGET_HWADDR(number) };
 	struct link_change change = {
 		.mtu = from->mtu,
 		.hwaddr = link->kind == PL_LINK_ETHERNET ? hwaddr : NULL,
@@ -234,8 +233,8 @@ static int link_bring_up(struct mnl_socket *socket, struct kernel_link *link, co
 	return link_change(socket, link->ifindex, &(struct link_change){ .up = true });
 }
 
-static int link_make(struct mnl_socket *socket, struct kernel_link *link, const struct target_link *from, struct arena *arena,
-		     const char **error)
+static int link_make(struct mnl_socket *socket, struct kernel_link *link, unsigned number, const struct target_link *from,
+		     struct arena *arena, const char **error)
 {
 	int status;
 
@@ -256,7 +255,7 @@ static int link_make(struct mnl_socket *socket, struct kernel_link *link, const 
 		return fail(arena, error, -errno, link->name, "find the link");
 	if (from->speed && (status = speed_set(link->name, from->speed)) < 0)
 		return fail(arena, error, status, link->name, "set its speed");
-	if (link->kind != PL_LINK_LOOPBACK && (status = link_bring_up(socket, link, from)) < 0)
+	if (link->kind != PL_LINK_LOOPBACK && (status = link_bring_up(socket, link, number, from)) < 0)
 		return fail(arena, error, status, link->name, "bring it up");
 	if (link->kind == PL_LINK_LOOPBACK && from->mtu &&
 	    (status = link_change(socket, link->ifindex, &(struct link_change){ .mtu = from->mtu })) < 0)
@@ -280,7 +279,7 @@ static int links_make(struct mnl_socket *socket, struct kernel_target *kernel, c
 		if (config->is_anyip)
 			from.local.s_addr = 0;
 		kernel->links++;
-		status = link_make(socket, &kernel->link[i], &from, arena, error);
+		status = link_make(socket, &kernel->link[i], i, &from, arena, error);
 		if (status < 0)
 			return status;
 	}

@@ -40,7 +40,7 @@ struct trial {
 /* Sleep until three eighths into a jiffy, and tell by which one a timer of one jiffy has ended. */
 static unsigned try_once(int receiver, int64_t jiffy)
 {
-	int64_t start = (kernel_clock() / jiffy + 2) * jiffy + jiffy * 3 / 8;
+	int64_t start = (kernel_clock() / jiffy + 1) * jiffy + jiffy * 3 / 8;
 	struct timespec time = { .tv_sec = start / PL_NSEC_PER_SEC, .tv_nsec = start % PL_NSEC_PER_SEC };
 	char byte;
 

@@ -3,7 +3,7 @@
 #define HARNESS_TARGET_KERNEL_TICKS_H
 
 /*
- * Keep ticks going and find the processors on which timers are on time; takes a quarter of a second. A descriptor that keeps
+ * Keep ticks going and find the processors on which timers are on time; takes a sixth of a second. A descriptor that keeps
  * this up, or -1 when it is not allowed here: then nothing is known of processors.
  */
 int kernel_ticks_begin(void);

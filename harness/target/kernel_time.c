@@ -85,21 +85,29 @@ void kernel_priority_lower(struct kernel_target *kernel)
 		sched_setaffinity(0, sizeof(kernel->cpus), &kernel->cpus);
 }
 
-/* Sleep until something is to be read from a link or a thread has finished a call, at most until `until`. */
-static void sleep_until(struct kernel_target *kernel, pl_time until)
+/* The far ends of the links and their captures; their number. */
+static nfds_t link_fds(const struct kernel_target *kernel, struct pollfd fd[2 * KERNEL_LINKS])
 {
-	struct pollfd fd[2 * KERNEL_LINKS + 1];
-	struct timespec left, *limit = NULL;
 	nfds_t count = 0;
-	pl_time span;
 
-	fd[count++] = (struct pollfd){ .fd = workers_fd(kernel->workers), .events = POLLIN };
 	for (unsigned i = 0; i < kernel->links; i++) {
 		if (kernel->link[i].capture)
 			fd[count++] = (struct pollfd){ .fd = kernel->link[i].capture_fd, .events = POLLIN };
 		if (kernel->link[i].tun >= 0)
 			fd[count++] = (struct pollfd){ .fd = kernel->link[i].tun, .events = POLLIN };
 	}
+	return count;
+}
+
+/* Sleep until something is to be read from a link or a thread has finished a call, at most until `until`. */
+static void sleep_until(struct kernel_target *kernel, pl_time until)
+{
+	struct pollfd fd[2 * KERNEL_LINKS + 1];
+	nfds_t count = link_fds(kernel, fd);
+	struct timespec left, *limit = NULL;
+	pl_time span;
+
+	fd[count++] = (struct pollfd){ .fd = workers_fd(kernel->workers), .events = POLLIN };
 	if (until != PL_TIME_NEVER) {
 		span = until - kernel_now(&kernel->target);
 		if (span < 0)
@@ -108,6 +116,16 @@ static void sleep_until(struct kernel_target *kernel, pl_time until)
 		limit = &left;
 	}
 	ppoll(fd, count, limit, NULL);
+}
+
+bool kernel_idle(struct kernel_target *kernel, int fd)
+{
+	struct pollfd poll_fd[2 * KERNEL_LINKS + 1];
+	nfds_t count = link_fds(kernel, poll_fd);
+
+	poll_fd[count] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	poll(poll_fd, count + 1, -1);
+	return poll_fd[count].revents;
 }
 
 /* Sleep or, when the end is near, just return, so that the caller looks again. */

@@ -80,7 +80,7 @@ static void packet_out(void *context, const struct pl_frame *frame)
 static int link_open(struct refstack *refstack, unsigned index, const struct target_link *config, bool anyip)
 {
 	struct refstack_link *link = &refstack->link[index];
-	struct pl_link_config made = { .name = config->name, .kind = config->kind, .mtu = config->mtu, .output = packet_out,
+	struct pl_link_config made = { .name = config->name, .kind = config->kind, .mtu = config->mtu, .hwaddr = { TARGET_HWADDR(index) }, .output = packet_out,
 				       .context = link };
 	struct pl_address address = { .local = config->local, .prefix_length = config->prefix_length,
 				      .scope = RT_SCOPE_UNIVERSE };

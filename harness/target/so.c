@@ -364,10 +364,11 @@ static int so_command(struct target *target, const char *command, bool init, str
 {
 	struct so_target *so = so_of(target);
 
-	if (so->shell)
-		return shell_run(so->shell, command, arena, error);
-	*error = so->no_shell;
-	return -1;
+	if (!so->shell) {
+		*error = so->no_shell;
+		return -1;
+	}
+	return shell_run(so->shell, command, arena, error);
 }
 
 /* In the process that stands over the commands: the links are its own. */

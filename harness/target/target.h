@@ -28,6 +28,9 @@ struct target_link {
 	unsigned prefix_length;
 	unsigned speed;			/* Mbit/s, 0: unspecified */
 };
+/* The hardware address of Ethernet link number i: locally administered, and the same on every target. */
+#define TARGET_HWADDR(i) 2, 0, 0, 0, 0, (uint8_t)((i) + 1)
+
 struct target_config {
 	struct target_link link[8];
 	unsigned links;

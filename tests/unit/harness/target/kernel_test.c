@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "harness/arena.h"
+#include "harness/target/kernel_ticks.h"
 #include "harness/target/target.h"
 
 #define LOCAL "192.168.0.1"
@@ -317,6 +319,21 @@ Test(kernel, no_packet_is_lost)
 	}
 }
 
+Test(kernel, no_packet_of_a_command_is_lost)
+{
+	const char *error = NULL;
+	unsigned packets = 0;
+	struct target_packet packet;
+
+	/* More than link and capture can hold together. */
+	cr_assert_eq(ops->command(target, "python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+				  "for i in range(5000): s.sendto(b\"x\", (\"" REMOTE "\", 9))'", false, arena, &error), 0, "%s", error);
+	while (ops->wait(target, ops->now(target) + 20 * PL_NSEC_PER_MSEC, ON_PACKET) == TARGET_PACKET)
+		while (ops->take(target, arena, &packet))
+			packets++;
+	cr_assert_eq(packets, 5000, "%u", packets);
+}
+
 Test(kernel, commands)
 {
 	char expected[32];
@@ -396,6 +413,29 @@ Test(kernel, nothing_comes_unasked)
 
 	cr_assert_eq(ops->wait(target, ops->now(target) + 300 * PL_NSEC_PER_MSEC, ON_PACKET), TARGET_TIME);
 	cr_assert_not(ops->take(target, arena, &packet));
+}
+
+Test(kernel_machine, is_this_one)
+{
+	struct pl_machine machine;
+
+	arena = arena_new();
+	cr_assert(kernel_machine_read(&machine, arena));
+	cr_assert(machine.hz == 100 || machine.hz == 250 || machine.hz == 300 || machine.hz == 1000, "%u", machine.hz);
+	cr_assert_gt(machine.ram_pages, 1 << 10);
+	/* Whatever is the default is available. */
+	cr_assert(strstr(machine.available_congestion_control, machine.congestion_control));
+	arena_free(arena);
+}
+
+Test(kernel_ticks, leave_a_processor_to_run_on, .timeout = 60)
+{
+	int fd = kernel_ticks_begin(), cpu = kernel_ticks_cpu();
+	cpu_set_t allowed;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	cr_assert(cpu < 0 || CPU_ISSET(cpu, &allowed), "%d", cpu);
+	kernel_ticks_end(fd);
 }
 
 Test(kernel_ethernet, asks_for_its_peer, .timeout = 60)
