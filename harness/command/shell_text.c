@@ -268,7 +268,8 @@ static bool scan_redirection(struct scan *scan, struct shell_command *command)
 	char *file;
 	size_t i = 0;
 
-	while (i < sizeof(rows) / sizeof(rows[0]) && !looking_at(scan, rows[i].sign))
+	/* To sh, "&>" is a command in the background and an empty one behind it. */
+	while (i < sizeof(rows) / sizeof(rows[0]) && (!looking_at(scan, rows[i].sign) || (*rows[i].sign == '&' && !scan->bash)))
 		i++;
 	if (i == sizeof(rows) / sizeof(rows[0]))
 		return false;
