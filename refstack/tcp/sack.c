@@ -380,6 +380,101 @@ static struct block_list usable_blocks(struct tcp_sock *tp, const struct tcp_seg
 	return list;
 }
 
+/* The walk through the queue that one acknowledgement's blocks need. */
+struct walk {
+	struct tcp_sock *tp;
+	struct sack_result *result;
+	struct pktbuf *packet;			/* where it has come to; NULL: nowhere */
+	const struct tcp_sack_block *known;	/* the next block of the last acknowledgement, end_known: no more */
+	const struct tcp_sack_block *end_known;
+};
+
+/* Go to the buffer that holds `seq`, unless the walk is beyond it already. */
+static void skip_to(struct walk *walk, uint32_t seq)
+{
+	if (walk->packet && after(tcp_cb(walk->packet)->seq, seq))
+		return;
+	for (walk->packet = tcp_rtx_head(walk->tp); walk->packet; walk->packet = walk->packet->next)
+		if (!before(seq, tcp_cb(walk->packet)->seq) && before(seq, tcp_cb(walk->packet)->end_seq))
+			return;
+}
+
+static void tag_range(struct walk *walk, uint32_t start, uint32_t end, bool duplicate, const struct tcp_sack_block *next_duplicate)
+{
+	walk->packet = tag_block(walk->tp, walk->packet, walk->result, &(struct tcp_sack_block){ start, end }, duplicate,
+				 next_duplicate);
+}
+
+/*
+ * Part of the block was in the last acknowledgement's and is tagged already: do what lies before that part and leave *from at
+ * its end. false: nothing is left of the block; true: there is, and *there says that the walk is at it.
+ */
+static bool use_known(struct walk *walk, const struct tcp_sack_block *block, const struct tcp_sack_block *next_duplicate,
+		      bool *there)
+{
+	const struct tcp_sack_block *known = walk->known;
+
+	if (before(block->start, known->start)) {
+		skip_to(walk, block->start);
+		tag_range(walk, block->start, known->start, false, next_duplicate);
+	}
+	if (!after(block->end, known->end))
+		return false;
+	/* A D-SACK within what is skipped is not to be missed. */
+	if (next_duplicate && before(next_duplicate->start, known->end)) {
+		skip_to(walk, next_duplicate->start);
+		tag_range(walk, next_duplicate->start, next_duplicate->end, true, NULL);
+	}
+	*there = tcp_highest_sack_seq(walk->tp) == known->end;
+	if (*there)
+		walk->packet = walk->tp->highest_sack;
+	else
+		skip_to(walk, known->end);
+	walk->known++;
+	return true;
+}
+
+/* Tag one block. false: it begins beyond everything sent, and so do those after it. */
+static bool walk_block(struct walk *walk, const struct tcp_sack_block *block, bool duplicate,
+		       const struct tcp_sack_block *next_duplicate)
+{
+	struct tcp_sock *tp = walk->tp;
+
+	for (;;) {
+		bool there = false;
+
+		while (walk->known < walk->end_known && !before(block->start, walk->known->end))
+			walk->known++;
+		if (walk->known == walk->end_known || duplicate || !after(block->end, walk->known->start))
+			break;
+		if (!use_known(walk, block, next_duplicate, &there))
+			return true;
+		if (!there)
+			continue;
+		if (!walk->packet)
+			return false;
+		tag_range(walk, block->start, block->end, duplicate, next_duplicate);
+		return true;
+	}
+	if (!before(block->start, tcp_highest_sack_seq(tp))) {
+		walk->packet = tp->highest_sack;
+		if (!walk->packet)
+			return false;
+	}
+	skip_to(walk, block->start);
+	tag_range(walk, block->start, block->end, duplicate, next_duplicate);
+	return true;
+}
+
+/* What this acknowledgement said need not be looked at again in the next: kept at the end of the cache, empty ones before. */
+static void remember(struct tcp_sock *tp, const struct block_list *list)
+{
+	unsigned empty = TCP_MAX_SACKS - list->count;
+
+	memset(tp->recv_sack_cache, 0, empty * sizeof(tp->recv_sack_cache[0]));
+	memcpy(tp->recv_sack_cache + empty, list->block, list->count * sizeof(list->block[0]));
+}
+
 /*
  * Everything that the segment's SACK blocks say. FLAG_* of what was found, which also stand in result; prior_una is snd_una as
  * it was before this segment.
@@ -398,19 +493,18 @@ int tcp_sack_process(struct tcp_sock *tp, const struct tcp_segment *segment, uin
 		return result->flag;
 
 	struct block_list list = usable_blocks(tp, segment, prior_una, duplicate);
-	struct pktbuf *packet = tcp_rtx_head(tp);
+	struct walk walk = { .tp = tp, .result = result, .end_known = tp->recv_sack_cache + TCP_MAX_SACKS };
+	walk.known = tp->sacked_out ? tp->recv_sack_cache : walk.end_known;
+	while (walk.known < walk.end_known && !walk.known->start && !walk.known->end)
+		walk.known++;
 	result->mss_now = tcp_current_mss(tp);
 	for (unsigned i = 0; i < list.count; i++) {
-		const struct tcp_sack_block *block = &list.block[i];
 		bool is_duplicate = duplicate && list.first == (int)i, next_is = duplicate && list.first == (int)i + 1;
 
-		while (packet && !after(tcp_cb(packet)->end_seq, block->start))
-			packet = packet->next;
-		packet = tag_block(tp, packet, result, block, is_duplicate, next_is ? &list.block[i + 1] : NULL);
-		/* A D-SACK may lie inside a block, or begin before the end of the one before it. */
-		if (is_duplicate || next_is || !packet)
-			packet = tcp_rtx_head(tp);
+		if (!walk_block(&walk, &list.block[i], is_duplicate, next_is ? &list.block[i + 1] : NULL))
+			break;
 	}
+	remember(tp, &list);
 	if (tp->ca_state != TCP_CA_STATE_LOSS || tp->undo_marker)
 		tcp_check_sack_reordering(tp, result->reordered_from, false);
 	return result->flag;
