@@ -114,6 +114,15 @@ static void kernel_close(struct target *target)
 		free(kernel);
 }
 
+/* Whatever a command makes the kernel send is read meanwhile, so that none is lost. */
+static void command_wait(void *context, int fd)
+{
+	struct kernel_target *kernel = context;
+
+	while (!kernel_idle(kernel, fd))
+		kernel_capture_drain(kernel);
+}
+
 static int open_parts(struct kernel_target *kernel, const struct target_config *config, struct arena *arena, const char **error)
 {
 	int status;
@@ -129,7 +138,8 @@ static int open_parts(struct kernel_target *kernel, const struct target_config *
 	/* After the namespaces: changing credentials forgets it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (status == 0 && !config->no_commands) {
-		kernel->shell = shell_open(kernel->folder, NULL, arena, error);
+		kernel->hooks = (struct shell_hooks){ .wait = command_wait, .context = kernel, .keep = { -1, -1 } };
+		kernel->shell = shell_open(kernel->folder, &kernel->hooks, arena, error);
 		status = kernel->shell ? 0 : -ECHILD;
 	}
 	if (status == 0)
@@ -172,16 +182,10 @@ static int kernel_command(struct target *target, const char *command, bool init,
 {
 	struct kernel_target *kernel = kernel_of(target);
 
-	if (!kernel->shell) {
-		*error = "commands are not allowed";
-		return -1;
-	}
-	if (!shell_begin(kernel->shell, command, error))
-		return -1;
-	/* Whatever the command makes the kernel send is read meanwhile, so that none is lost. */
-	while (!kernel_idle(kernel, shell_fd(kernel->shell)))
-		kernel_capture_drain(kernel);
-	return shell_finish(kernel->shell, arena, error);
+	if (kernel->shell)
+		return shell_run(kernel->shell, command, arena, error);
+	*error = "commands are not allowed";
+	return -1;
 }
 
 /* Written to the tun, a packet has arrived: when write(2) returns, the kernel has dealt with it. */

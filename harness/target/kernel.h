@@ -71,6 +71,7 @@ struct kernel_target {
 	bool capabilities_set;		/* by cap_set: from then on calls run on threads, which alone have them */
 	unsigned capabilities_version;
 	uint32_t capability[3][2];	/* by cap_flag_t: effective, permitted, inheritable */
+	struct shell_hooks hooks;
 	struct shell *shell;	/* NULL: no commands here */
 	uint8_t *buffer;		/* for one packet read from a tun */
 };

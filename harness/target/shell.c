@@ -367,29 +367,20 @@ static bool reply_wait(struct shell *shell, struct shell_reply *reply)
 	return read_all(shell->channel, reply, sizeof(*reply));
 }
 
-bool shell_begin(struct shell *shell, const char *command, const char **error)
+int shell_run(struct shell *shell, const char *command, struct arena *arena, const char **error)
 {
 	uint32_t length = (uint32_t)strlen(command) + 1;
-
-	(void)!ftruncate(shell->output, 0);
-	if (write_all(shell->channel, &length, sizeof(length)) && write_all(shell->channel, command, length))
-		return true;
-	*error = "the process for commands has ended";
-	return false;
-}
-
-int shell_fd(const struct shell *shell)
-{
-	return shell->channel;
-}
-
-int shell_finish(struct shell *shell, struct arena *arena, const char **error)
-{
 	struct shell_reply reply;
 	const char *output;
 
-	if (!read_all(shell->channel, &reply, sizeof(reply))) {
-		*error = "the process for commands has ended";
+	/* Nothing is there before the first command, but for what hooks->prepare had to say. */
+	if (shell->used)
+		(void)!ftruncate(shell->output, 0);
+	shell->used = true;
+	if (!write_all(shell->channel, &length, sizeof(length)) || !write_all(shell->channel, command, length) ||
+	    !reply_wait(shell, &reply)) {
+		output = output_read(shell, arena);
+		*error = *output ? output : "the process for commands has ended";
 		return -1;
 	}
 	if (reply.error) {
@@ -406,9 +397,4 @@ int shell_finish(struct shell *shell, struct arena *arena, const char **error)
 	}
 	*error = arena_printf(arena, "exit status %d%s%s", WEXITSTATUS(reply.status), *output ? ": " : "", output);
 	return WEXITSTATUS(reply.status);
-}
-
-int shell_run(struct shell *shell, const char *command, struct arena *arena, const char **error)
-{
-	return shell_begin(shell, command, error) ? shell_finish(shell, arena, error) : -1;
 }

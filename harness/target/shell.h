@@ -25,16 +25,7 @@ struct shell *shell_open(int folder, const struct shell_hooks *hooks, struct are
 /* Ends everything that commands left running, and removes their files in /tmp. NULL is nothing. */
 void shell_close(struct shell *shell);
 
-/* Begin a command. False: *error says why it cannot be. */
-bool shell_begin(struct shell *shell, const char *command, const char **error);
-
-/* Readable when the command that was begun has ended. */
-int shell_fd(const struct shell *shell);
-
-/* Wait for its end. As target_ops.command. */
-int shell_finish(struct shell *shell, struct arena *arena, const char **error);
-
-/* Both. */
+/* As target_ops.command. */
 int shell_run(struct shell *shell, const char *command, struct arena *arena, const char **error);
 
 #endif
