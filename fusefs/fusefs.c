@@ -34,9 +34,11 @@ struct fusefs {
 	void (*before)(void *context);
 	void *context;
 	struct guardian guardian;
+	struct handle *handles;		/* open files: some may still be when it is unmounted */
 };
 
 struct handle {
+	struct handle *next, **from;
 	off_t expected;			/* the client's offset after the last transfer */
 	int64_t position;		/* the handler's */
 	char *text;			/* net/: as it was when the reading began */
@@ -172,6 +174,15 @@ static int open_error(const struct node *node, int flags)
 	return access != O_RDONLY && !(node->mode & 0222) ? EACCES : 0;
 }
 
+static void handle_free(struct handle *handle)
+{
+	*handle->from = handle->next;
+	if (handle->next)
+		handle->next->from = handle->from;
+	free(handle->text);
+	free(handle);
+}
+
 static void op_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	struct fusefs *fs = enter(request);
@@ -185,18 +196,20 @@ static void op_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *i
 	} else {
 		info->fh = (uintptr_t)handle;
 		info->direct_io = 1;
+		handle->next = fs->handles;
+		handle->from = &fs->handles;
+		if (fs->handles)
+			fs->handles->from = &handle->next;
+		fs->handles = handle;
 		if (fuse_reply_open(request, info) < 0)
-			free(handle);
+			handle_free(handle);
 	}
 	leave(fs);
 }
 
 static void op_release(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
-	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
-
-	free(handle->text);
-	free(handle);
+	handle_free((struct handle *)(uintptr_t)info->fh);
 	fuse_reply_err(request, 0);
 }
 
@@ -361,6 +374,9 @@ void fusefs_unmount(struct fusefs *fs)
 		fuse_session_unmount(fs->session);
 		fuse_session_destroy(fs->session);
 	}
+	/* Of files that were open to the last, the kernel's word that they were closed may never have come. */
+	while (fs->handles)
+		handle_free(fs->handles);
 	guardian_stop(&fs->guardian);
 	node_free_all(&fs->nodes);
 	free(fs);
