@@ -106,7 +106,7 @@ static bool fake_take(struct target *target, struct arena *arena, struct target_
 
 	if (fake.taken == fake.outs || out->at > fake.now)
 		return false;
-	*packet = (struct target_packet){ .bytes = out->bytes, .length = out->length, .time = out->at };
+	*packet = (struct target_packet){ .bytes = arena_memdup(arena, out->bytes, out->length), .length = out->length, .time = out->at };
 	fake.taken++;
 	return true;
 }

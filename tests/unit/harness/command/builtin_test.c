@@ -1,0 +1,161 @@
+#include "harness/command/builtin.h"
+
+#include <criterion/criterion.h>
+#include <plumbline/link.h>
+#include <plumbline/sysctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/target/target.h"
+
+static struct arena *arena;
+static struct target_config config = { .script_path = "x.pkt" };
+static struct commands commands;
+static const char *error;
+
+static void setup(void)
+{
+	const struct pl_stack_config plain = { 0 };
+	const struct pl_link_config link = { .name = "tun0", .kind = PL_LINK_TUN };
+
+	arena = arena_new();
+	commands = (struct commands){ .stack = pl_stack_new(&plain), .config = &config };
+	cr_assert_gt(pl_link_add(commands.stack, &link), 0);
+}
+
+static void teardown(void)
+{
+	pl_stack_free(commands.stack);
+	arena_free(arena);
+}
+TestSuite(builtin, .init = setup, .fini = teardown);
+
+static int run(const char *command)
+{
+	error = "";
+	return command_builtin(&commands, command, arena, &error);
+}
+
+static const char *value(const char *name)
+{
+	static char text[256];
+	ssize_t length = pl_sysctl_read(commands.stack, name, text, sizeof(text) - 1);
+
+	cr_assert_geq(length, 0);
+	text[length] = 0;
+	text[strcspn(text, "\n")] = 0;
+	return text;
+}
+
+Test(builtin, sysctl_sets_what_it_names)
+{
+	cr_assert_eq(run("sysctl -q net.ipv4.tcp_sack=0"), 0);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "0");
+	cr_assert_eq(run("sysctl -w net/ipv4/tcp_sack=1 net.ipv4.tcp_rmem=\"4096 540000 $((15*1024*1024))\" > /dev/null"), 0);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "1");
+	cr_assert_str_eq(value("net/ipv4/tcp_rmem"), "4096\t540000\t15728640");
+}
+
+Test(builtin, sysctl_tells_what_it_cannot_do)
+{
+	cr_assert_eq(run("sysctl -q net.ipv4.nonsense=1"), 1);
+	cr_assert(strstr(error, "cannot stat"), "%s", error);
+	cr_assert_eq(run("sysctl -e -q net.ipv4.nonsense=1"), 0);
+	cr_assert_eq(run("sysctl -q net.ipv4.tcp_syn_retries=9999"), 1);
+	cr_assert(strstr(error, "Invalid argument"), "%s", error);
+	cr_assert_eq(run("sysctl -q net.ipv4.nonsense=1 2>/dev/null"), 1);
+	cr_assert_str_eq(error, "");
+}
+
+Test(builtin, echo_writes_files_of_the_tree)
+{
+	cr_assert_eq(run("echo 0 > /proc/sys/net/ipv4/tcp_sack"), 0);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "0");
+	cr_assert_eq(run("echo -n 1 >/proc/sys/net/ipv4/tcp_sack; echo done"), 0);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "1");
+	cr_assert_eq(run("echo many > /proc/sys/net/ipv4/tcp_sack"), 1);
+}
+
+Test(builtin, joints_decide_what_runs)
+{
+	cr_assert_eq(run("false && sysctl -q net.ipv4.tcp_sack=0"), 1);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "1");
+	cr_assert_eq(run("false || sysctl -q net.ipv4.tcp_sack=0"), 0);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "0");
+	cr_assert_eq(run("false; true"), 0);
+	cr_assert_eq(run("true\nfalse"), 1);
+}
+
+Test(builtin, what_has_an_unknown_part_is_not_begun)
+{
+	cr_assert_eq(run("sysctl -q net.ipv4.tcp_sack=0; nstat"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("sysctl -q net.ipv4.tcp_sack=0 | cat"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("sysctl -q kernel.hostname=x net.ipv4.tcp_sack=0"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("echo 0 > /proc/sys/net/ipv4/tcp_sack; echo 1 > /tmp/x"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("echo 0 > /proc/sys/net/ipv4/../../kernel/x"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("sysctl net.ipv4.tcp_sack"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("sysctl -p x"), COMMAND_NOT_MINE);
+	cr_assert_eq(run(""), COMMAND_NOT_MINE);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "1");
+}
+
+Test(builtin, queues)
+{
+	cr_assert_eq(run("tc qdisc add dev tun0 root pfifo"), 0);
+	cr_assert_eq(run("tc qdisc add dev tun0 root pfifo"), 2);
+	cr_assert_eq(run("tc qdisc replace dev tun0 root pfifo limit 0"), 0);
+	cr_assert_eq(run("tc qdisc delete dev tun0 root 2>/dev/null ; tc qdisc add dev tun0 root pfifo limit 10"), 0);
+	cr_assert_eq(run("tc qdisc del dev tun0 root"), 0);
+	cr_assert_eq(run("tc qdisc del dev tun0 root"), 2);
+	cr_assert_eq(run("tc qdisc change dev tun0 root pfifo"), 2);
+	cr_assert_eq(run("tc qdisc add dev tun0 root fq"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("tc qdisc add dev tun9 root pfifo"), COMMAND_NOT_MINE);
+}
+
+Test(builtin, ip_and_ethtool)
+{
+	cr_assert_eq(run("ip tcp_metrics flush all > /dev/null 2>&1"), 0);
+	cr_assert_eq(run("ethtool -K tun0 tso off gso off"), 0);
+	cr_assert_eq(run("ethtool -K tun0 tso off gso on"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip link set tun0 up"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip route add 192.0.2.1 dev nowhere"), COMMAND_NOT_MINE);
+}
+
+Test(builtin, routes_are_added_and_changed)
+{
+	int tun0 = pl_link_find(commands.stack, "tun0");
+	struct pl_address address = { .local.s_addr = htonl(0xc0a80001), .prefix_length = 16 };
+
+	cr_assert_eq(pl_link_set_up(commands.stack, tun0, true), 0);
+	cr_assert_eq(pl_address_add(commands.stack, tun0, &address), 0);
+	cr_assert_eq(run("ip route change 192.0.2.1 via 192.168.0.2 dev tun0"), 2);
+	cr_assert(strstr(error, "No such file"), "%s", error);
+	cr_assert_eq(run("ip route add 192.0.2.1 via 192.168.0.2 dev tun0"), 0);
+	cr_assert_eq(run("ip route add 192.0.2.1 via 192.168.0.2 dev tun0"), 2);
+	cr_assert_eq(run("ip route change 192.0.2.1 via 192.168.0.2 dev tun0 advmss 1460 mtu lock 1500"), 0);
+	cr_assert_eq(run("ip route replace 192.0.2.0/24 via 192.168.0.2 dev tun0 initcwnd 5"), 0);
+	cr_assert_eq(run("ip route add 192.0.2.1 via 192.168.0.2 dev tun0 realms 5"), COMMAND_NOT_MINE);
+}
+
+Test(builtin, a_script_of_such_forms)
+{
+	char path[] = "/tmp/plumbline-builtin-XXXXXX";
+	int file = mkstemp(path);
+	const char *text = "#!/bin/bash\n# comment\nsysctl -q net.ipv4.tcp_sack=0\n\nsysctl -q net.ipv4.tcp_dsack=0 # more\n";
+
+	cr_assert_geq(file, 0);
+	cr_assert_eq(write(file, text, strlen(text)), strlen(text));
+	cr_assert_eq(run(path), COMMAND_NOT_MINE);	/* it is not executable */
+	fchmod(file, 0755);
+	cr_assert_eq(run(path), 0);
+	cr_assert_str_eq(value("net/ipv4/tcp_sack"), "0");
+	cr_assert_str_eq(value("net/ipv4/tcp_dsack"), "0");
+	cr_assert_eq(write(file, "nstat\n", 6), 6);
+	cr_assert_eq(run(path), COMMAND_NOT_MINE);
+	close(file);
+	unlink(path);
+	cr_assert_eq(run(path), COMMAND_NOT_MINE);
+}
