@@ -298,7 +298,7 @@ static struct pktbuf *sent_copy(struct pl_stack *stack, const struct pktbuf *pac
 
 	if (cut)
 		length = header + ((mtu - header) & ~(size_t)7);
-	copy = pktbuf_new(stack, 0, front + length);
+	copy = pktbuf_new(stack, front % 4, front + length);	/* the IP header stays aligned */
 	if (!copy)
 		return NULL;
 	link_header = pktbuf_put(copy, front);

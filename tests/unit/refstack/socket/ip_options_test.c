@@ -115,7 +115,7 @@ Test(ip_options, malformed_options)
 
 Test(ip_options, local_port_range)
 {
-	int range = 40000 | 40001 << 16;
+	int range = (int)(40000 | 40001u << 16);
 
 	set_int(&f, fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, range);
 	cr_assert_eq(get_int(&f, fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE), range);
