@@ -28,6 +28,15 @@ const struct subcommand subcommands[] = {
 	  "  --first-namespace    with the tunables that only the first network namespace has\n",
 	  cmd_mount },
 #endif
+	{ "sysctl", "list [--format text|json|man] [--cases DIR]", "the tunables: what each means, and whether it acts",
+	  "Marks: acts, the stack's code reads it; inert, it can have no effect here, and why; pending, Linux acts on it and the stack\n"
+	  "does not yet, and what is missing. With the cases under DIR (default: cases) that show it, by their comments\n"
+	  "`// tunables: net.ipv4.NAME ...`.\n"
+	  "  --format text        a table; the default\n"
+	  "  --format json        one object a line\n"
+	  "  --format man         the manual page plumbline-sysctl(7)\n"
+	  "Exit status: 0, 1 when a case names a tunable that does not exist, 2 wrong usage.",
+	  cmd_sysctl },
 	{ 0 },
 };
 

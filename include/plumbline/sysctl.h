@@ -38,6 +38,27 @@ struct pl_sysctl_file {
 };
 int pl_sysctl_walk(struct pl_stack *stack, int (*visit)(void *context, const struct pl_sysctl_file *file), void *context);
 
+/* What a tunable is, for people: one for each row of the definition list, in its order. All text is constant. */
+enum pl_sysctl_mark {
+	PL_SYSCTL_ACTS,		/* the stack's code reads it */
+	PL_SYSCTL_INERT,	/* it can have no effect here */
+	PL_SYSCTL_PENDING,	/* Linux acts on it, the stack does not yet */
+};
+struct pl_sysctl_description {
+	const char *folder;	/* "net/ipv4", "net/ipv4/conf/IF", ... where IF is default, all or a link */
+	const char *file;
+	const char *kind;	/* what the file takes, in words */
+	const char *start;	/* its text in a fresh namespace; "" when it is empty, not readable, or depends on the machine */
+	int64_t minimum;	/* bounds: only when bounded */
+	uint64_t maximum;
+	const char *meaning, *note;	/* note: why it is inert, what is missing; NULL when it acts */
+	enum pl_sysctl_mark mark;
+	unsigned mode;		/* permission bits */
+	bool bounded, machine, first_namespace;	/* machine: the first value depends on it; first_namespace: only it has the file */
+};
+/* The description of that row: false past the last. */
+bool pl_sysctl_describe(unsigned index, struct pl_sysctl_description *description);
+
 /* Count of link and namespace changes that alter the tree: a mounted view drops its caches when it moves. */
 uint64_t pl_sysctl_generation(const struct pl_stack *stack);
 

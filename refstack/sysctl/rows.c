@@ -3,9 +3,25 @@
 
 #include "../internal.h"
 
+/* One number for each line of meaning_list.h: a row whose tunable has no line there names a number that does not exist. */
+enum {
+#define ACTS(folder, file, ...) MEANING_##folder##_##file,
+#define INERT ACTS
+#define PENDING ACTS
+#include "meaning_list.h"
+	MEANINGS
+};
+
+const struct sysctl_meaning sysctl_meanings[] = {
+#define ACTS(folder, file, text) { .mark = PL_SYSCTL_ACTS, .meaning = text },
+#define INERT(folder, file, text, why) { .mark = PL_SYSCTL_INERT, .meaning = text, .note = why },
+#define PENDING(folder, file, text, missing) { .mark = PL_SYSCTL_PENDING, .meaning = text, .note = missing },
+#include "meaning_list.h"
+};
+
 #define ROW(place_, file_, field_offset, kind_, mode_, start_, low, high, first, only_default)                        \
-	{ .file = file_, .start = start_, .minimum = low, .maximum = high, .offset = (uint32_t)(field_offset), .mode = mode_,    \
-	  .place = place_, .kind = SYSCTL_##kind_, .first_only = first, .default_only = only_default },
+	{ .file = #file_, .start = start_, .minimum = low, .maximum = high, .offset = (uint32_t)(field_offset), .mode = mode_,    \
+	  .place = PLACE_##place_, .meaning = MEANING_##place_##_##file_, .kind = SYSCTL_##kind_, .first_only = first, .default_only = only_default },
 
 /* A trigger has no field; its offset is never followed. */
 #define SYSCTL_OFFSET(kind, field) SYSCTL_OFFSET_##kind(field)
@@ -30,14 +46,14 @@
 
 const struct sysctl_row sysctl_rows[] = {
 #define SYSCTL(folder, file, field, kind, mode, start, low, high)                                                                \
-	ROW(PLACE_##folder, #file, SYSCTL_OFFSET(kind, field), kind, mode, start, low, high, false, false)
+	ROW(folder, file, SYSCTL_OFFSET(kind, field), kind, mode, start, low, high, false, false)
 #define SYSCTL_FIRST(folder, file, field, kind, mode, start, low, high)                                                          \
-	ROW(PLACE_##folder, #file, SYSCTL_OFFSET(kind, field), kind, mode, start, low, high, true, false)
+	ROW(folder, file, SYSCTL_OFFSET(kind, field), kind, mode, start, low, high, true, false)
 #define SYSCTL_FIRST_VIEW SYSCTL_FIRST
 #define CONF(file, mode, start)                                                                                                  \
-	ROW(PLACE_CONF, #file, offsetof(struct conf_sysctls, file), INT, mode, #start, INT_MIN, INT_MAX, false, false)
+	ROW(CONF, file, offsetof(struct conf_sysctls, file), INT, mode, #start, INT_MIN, INT_MAX, false, false)
 #define NEIGH_ROW(file, field, kind, start, only_default)                                                                        \
-	ROW(PLACE_NEIGH, #file, offsetof(struct neigh_sysctls, field), kind, 0644, start, NEIGH_MINIMUM_##kind,   \
+	ROW(NEIGH, file, offsetof(struct neigh_sysctls, field), kind, 0644, start, NEIGH_MINIMUM_##kind,   \
 	    INT_MAX, false, only_default)
 #define NEIGH_MINIMUM_INT 0
 #define NEIGH_MINIMUM_JIFFIES INT_MIN
@@ -51,3 +67,5 @@ const struct sysctl_row sysctl_rows[] = {
 #include "sysctl_list.h"
 };
 const unsigned sysctl_row_count = sizeof(sysctl_rows) / sizeof(sysctl_rows[0]);
+
+_Static_assert(sizeof(sysctl_rows) / sizeof(sysctl_rows[0]) == MEANINGS, "a line of meaning_list.h has no tunable");

@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <netinet/in.h>
+#include <plumbline/sysctl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -83,12 +84,20 @@ struct sysctl_row {
 	uint64_t maximum;
 	uint32_t offset;		/* in struct sysctls, conf_sysctls or neigh_sysctls, by place */
 	uint16_t mode;
+	uint16_t meaning;		/* in sysctl_meanings */
 	uint8_t place, kind;
 	bool first_only;		/* only the first network namespace has the file */
 	bool default_only;		/* neigh/default alone */
 };
 extern const struct sysctl_row sysctl_rows[];
 extern const unsigned sysctl_row_count;
+
+/* What a tunable is for, and whether it matters here: a line of meaning_list.h. */
+struct sysctl_meaning {
+	const char *meaning, *note;	/* note: why it is inert, or what is missing; NULL when it acts */
+	enum pl_sysctl_mark mark;
+};
+extern const struct sysctl_meaning sysctl_meanings[];
 
 /* One open file's view of a value: what a kind's functions work on. */
 struct sysctl_access {
