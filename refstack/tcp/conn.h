@@ -24,7 +24,8 @@ enum { TCP_URG_VALID = 0x100, TCP_URG_NOTYET = 0x200, TCP_URG_READ = 0x400 };
 /* --- host.c -------------------------------------------------------------------------------------------------------- */
 uint32_t tcp_initial_sequence(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
 			      uint16_t remote_port);
-uint32_t tcp_timestamp_offset(const struct pl_stack *stack, struct in_addr local, struct in_addr remote);
+uint32_t tcp_timestamp_offset(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
+			      uint16_t remote_port);
 uint64_t tcp_port_offset(const struct pl_stack *stack, struct in_addr local, struct in_addr remote, uint16_t remote_port);
 uint32_t tcp_tuple_hash(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
 			uint16_t remote_port);
@@ -94,7 +95,8 @@ void tcp_request_enter(struct tcp_request *request);	/* into the listener's list
 void tcp_request_free(struct tcp_request *request);
 void tcp_request_drop(struct tcp_request *request);	/* out of its listener's list, then freed */
 struct route *tcp_request_route(const struct tcp_request *request, int *error);	/* held, or NULL */
-void tcp_request_choose_window(struct tcp_request *request, const struct route *route);
+/* The window that the SYN-ACK offers, a multiple of mss. */
+void tcp_request_choose_window(struct tcp_request *request, const struct route *route, uint32_t mss);
 unsigned tcp_options_synack(struct tcp_request *request, uint16_t mss, const struct tcp_fastopen_cookie *cookie, uint32_t tsval,
 			    struct tcp_out_options *options);
 /* Send the SYN-ACK; cookie is the Fast Open option to add, NULL for none. 0 or -errno. */
@@ -155,6 +157,7 @@ uint16_t tcp_syn_mss(const struct tcp_segment *segment, uint16_t user_mss, uint1
 
 /* --- receive.c, window.c, delack.c ------------------------------------------------------------------------------------------ */
 void tcp_fin(struct tcp_sock *tp);
+void tcp_queue_predicted(struct tcp_sock *tp, const struct tcp_segment *segment);
 void tcp_receive_event(struct tcp_sock *tp, const struct tcp_segment *segment);	/* tcp_event_data_recv */
 void tcp_send_dupack(struct tcp_sock *tp, const struct tcp_segment *segment);
 void tcp_mem_release(struct tcp_sock *tp);	/* the socket goes: its pages with it */

@@ -146,7 +146,7 @@ static int64_t begin(struct tcp_sock *tp, const struct sockaddr *address, sockle
 	if (!tp->repair) {
 		if (!tp->write_seq)
 			tp->write_seq = tcp_initial_sequence(sk->stack, sk->source, sk->port, sk->remote, sk->remote_port);
-		tp->tsoffset = tcp_timestamp_offset(sk->stack, sk->source, sk->remote);
+		tp->tsoffset = tcp_timestamp_offset(sk->stack, sk->source, sk->port, sk->remote, sk->remote_port);
 	}
 	if (tcp_fastopen_defer_connect(tp, &error))
 		return error;

@@ -2,8 +2,8 @@
  * What TCP keeps for the whole stack, and the numbers that a connection starts with.
  *
  * Initial sequence numbers follow RFC 6528: a keyed hash of the four-tuple plus a clock that gains one every 64 ns, as Linux has
- * it. Timestamp offsets are a keyed hash of the two addresses alone, so that timestamps of successive connections between the
- * same hosts keep growing (RFC 7323 section 5.4).
+ * it. Timestamp offsets are another keyed hash of the four-tuple, so that nobody learns the host's uptime from them (RFC 7323
+ * section 5.4) and a four-tuple that is used again finds its timestamps growing.
  */
 #include "conn.h"
 
@@ -57,11 +57,12 @@ uint32_t tcp_initial_sequence(const struct pl_stack *stack, struct in_addr local
 	return hash + (uint32_t)(stack_wall_clock(stack) >> 6);
 }
 
-uint32_t tcp_timestamp_offset(const struct pl_stack *stack, struct in_addr local, struct in_addr remote)
+uint32_t tcp_timestamp_offset(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
+			      uint16_t remote_port)
 {
 	if (stack->sysctl.tcp_timestamps != 1)
 		return 0;
-	return (uint32_t)hash_tuple(stack->tcp->timestamp_key, local, 0, remote, 0);
+	return (uint32_t)hash_tuple(stack->tcp->timestamp_key, local, port, remote, remote_port);
 }
 
 uint64_t tcp_port_offset(const struct pl_stack *stack, struct in_addr local, struct in_addr remote, uint16_t remote_port)

@@ -279,8 +279,7 @@ static bool predicted(const struct tcp_sock *tp, const struct tcp_segment *segme
 	if (tp->saw_tstamp && (int32_t)(tp->rcv_tsval - tp->ts_recent) < 0)
 		return false;
 	/* The left of a page that the socket has must hold it. */
-	return (int64_t)tp->sk.receive_allocated < tp->sk.receive_buffer &&
-	       (!segment->length || (int64_t)segment->packet->truesize <= tp->sk.forward_allocated);
+	return !segment->length || (int64_t)segment->packet->truesize <= tp->sk.forward_allocated;
 }
 
 static void predicted_segment(struct tcp_sock *tp, const struct tcp_segment *segment, struct decisions *d)
@@ -299,11 +298,11 @@ static void predicted_segment(struct tcp_sock *tp, const struct tcp_segment *seg
 	tcp_rtt_measure_timestamp(tp, segment);
 	if (segment->ack == tp->snd_una) {
 		tp->snd_wl1 = segment->seq;
-		tcp_data_queue(tp, segment);
+		tcp_queue_predicted(tp, segment);
 		tcp_ack_send_check(tp);
 		return;
 	}
-	tcp_data_queue(tp, segment);
+	tcp_queue_predicted(tp, segment);
 	tcp_ack(tp, segment, TCP_ACK_DATA);
 	d->send_and_ack = true;
 }

@@ -237,7 +237,8 @@ static bool take_syn(struct tcp_sock *listener, const struct tcp_segment *segmen
 			request->ecn = 0;
 	}
 	request->snt_isn = isn;
-	tcp_request_choose_window(request, route);
+	uint32_t mss = tcp_mss_clamp(listener, route_advmss(stack, route));
+	tcp_request_choose_window(request, route, mss - (request->tstamp_ok ? 12 : 0));
 	route_put(stack, route);
 	if (!want_cookie)
 		return remember(request, segment);

@@ -60,9 +60,10 @@ static bool protocol_allows(struct tcp_sock *tp, uint32_t truesize)
 	return wanted <= (int64_t)stack->sysctl.tcp_mem[2] || tp->sk.receive_allocated < (uint32_t)stack->sysctl.tcp_rmem[0];
 }
 
-static bool buffer_allows(const struct tcp_sock *tp, uint32_t truesize)
+/* The packet at hand may overshoot the buffer; the next one may not. */
+static bool buffer_allows(const struct tcp_sock *tp)
 {
-	return (int64_t)tp->sk.receive_allocated + truesize <= tp->sk.receive_buffer || !tp->sk.receive_allocated;
+	return (int64_t)tp->sk.receive_allocated <= tp->sk.receive_buffer;
 }
 
 /* --- making room -------------------------------------------------------------------------------------------------------------------- */
@@ -164,7 +165,7 @@ static bool prune_out_of_order(struct tcp_sock *tp, const struct tcp_segment *se
 		pktbuf_queue_remove(&tp->out_of_order, packet);
 		pktbuf_free(stack, packet);
 		pruned = true;
-		if (goal <= 0 && buffer_allows(tp, segment->packet->truesize) && !tcp_under_memory_pressure(stack))
+		if (goal <= 0 && buffer_allows(tp) && !tcp_under_memory_pressure(stack))
 			break;
 		if (goal <= 0)
 			goal = tp->sk.receive_buffer >> 3;
@@ -179,22 +180,21 @@ static bool prune_out_of_order(struct tcp_sock *tp, const struct tcp_segment *se
 static bool prune(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	struct pl_stack *stack = tp->sk.stack;
-	uint32_t truesize = segment->packet->truesize;
 	if (!tp->sk.receive_allocated)
 		return false;
 	COUNT(stack, TcpExt, PruneCalled);
-	if (!buffer_allows(tp, truesize))
+	if (!buffer_allows(tp))
 		clamp_window(tp);
 	else if (tcp_under_memory_pressure(stack))
 		tcp_adjust_rcv_ssthresh(tp);
-	if (buffer_allows(tp, truesize))
+	if (buffer_allows(tp))
 		return true;
 	collapse(tp, &tp->out_of_order, tp->out_of_order.first ? tcp_cb(tp->out_of_order.first)->seq : 0);
 	collapse(tp, &tp->sk.receive_queue, tp->copied_seq);
-	if (buffer_allows(tp, truesize))
+	if (buffer_allows(tp))
 		return true;
 	prune_out_of_order(tp, segment);
-	if (buffer_allows(tp, truesize))
+	if (buffer_allows(tp))
 		return true;
 	COUNT(stack, TcpExt, RcvPruned);
 	return false;
@@ -204,7 +204,7 @@ static bool prune(struct tcp_sock *tp, const struct tcp_segment *segment)
 bool tcp_receive_memory(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	uint32_t truesize = segment->packet->truesize;
-	if (buffer_allows(tp, truesize) && protocol_allows(tp, truesize))
+	if (buffer_allows(tp) && protocol_allows(tp, truesize))
 		return true;
 	if (!prune(tp, segment))
 		return false;

@@ -153,12 +153,46 @@ static void rcv_nxt_update(struct tcp_sock *tp, uint32_t seq)
 	tp->rcv_nxt = seq;
 }
 
+/*
+ * Linux copies a packet that fits into the room behind the one before it, and so saves its memory: the queue then has one packet
+ * for both. The room is what is left of the allocation, pktbuf.tailroom.
+ */
+static bool coalesce(struct tcp_sock *tp, struct pktbuf *to, const struct pktbuf *from)
+{
+	uint32_t length = pktbuf_length(from);
+	if (!to || tcp_cb(to)->end_seq != tcp_cb(from)->seq || length > to->tailroom || to->references > 1)
+		return false;
+	if (!pktbuf_reserve(tp->sk.stack, to, length))
+		return false;
+	memcpy(pktbuf_put(to, length), from->data, length);
+	to->tailroom -= length;
+	tcp_cb(to)->end_seq = tcp_cb(from)->end_seq;
+	tcp_cb(to)->flags |= tcp_cb(from)->flags;
+	to->arrival = from->arrival;
+	COUNT(tp->sk.stack, TcpExt, TCPRcvCoalesce);
+	return true;
+}
+
+/* Takes the packet over. */
 static void receive_queue_add(struct tcp_sock *tp, struct pktbuf *packet)
 {
+	rcv_nxt_update(tp, tcp_cb(packet)->end_seq);
+	if (coalesce(tp, tp->sk.receive_queue.last, packet)) {
+		pktbuf_free(tp->sk.stack, packet);
+		return;
+	}
 	pktbuf_queue_push(&tp->sk.receive_queue, packet);
 	if (!packet->charge)
 		sock_charge_receive(&tp->sk, packet);
-	rcv_nxt_update(tp, tcp_cb(packet)->end_seq);
+}
+
+/* The short cut: a segment that was expected, with nothing else going on and memory at hand. */
+void tcp_queue_predicted(struct tcp_sock *tp, const struct tcp_segment *segment)
+{
+	receive_queue_add(tp, packet_for_queue(segment));
+	tcp_receive_event(tp, segment);
+	if (!sock_flag(&tp->sk, SF_DEAD))
+		tcp_data_ready(tp);
 }
 
 /* The gap is filled: move what is in order now. */
@@ -330,6 +364,7 @@ void tcp_data_queue(struct tcp_sock *tp, const struct tcp_segment *segment)
 	uint32_t window = tcp_receive_window(tp);
 	if (segment->seq == segment->end_seq)
 		return;
+	tcp_ecn_accept_cwr(tp, segment);
 	tp->dsack_due = false;
 	if (segment->seq == tp->rcv_nxt) {
 		/* A bare FIN needs no room. */

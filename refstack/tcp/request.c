@@ -67,7 +67,8 @@ struct tcp_request *tcp_request_new(struct tcp_sock *listener, const struct tcp_
 		request->mark = segment->packet->mark;
 	agree_on_options(request, segment);
 	if (request->tstamp_ok)
-		request->ts_offset = tcp_timestamp_offset(stack, segment->destination, segment->source);
+		request->ts_offset = tcp_timestamp_offset(stack, segment->destination, segment->destination_port, segment->source,
+							  segment->source_port);
 	request->options = reply_options(stack, segment->packet);
 	return request;
 }
@@ -147,20 +148,20 @@ uint16_t tcp_mss_clamp(const struct tcp_sock *tp, uint32_t mss)
 	return (uint16_t)(tp->user_mss && tp->user_mss < mss ? tp->user_mss : mss);
 }
 
-/* The window that the SYN-ACK offers: what the child's buffer will be good for. Chosen once. */
-void tcp_request_choose_window(struct tcp_request *request, const struct route *route)
+/* What the child's buffer will be good for. */
+void tcp_request_choose_window(struct tcp_request *request, const struct route *route, uint32_t mss)
 {
 	const struct tcp_sock *listener = request->listener;
 	struct pl_stack *stack = listener->sk.stack;
 	int full = tcp_full_space(listener);
-	uint32_t mss = tcp_mss_clamp(listener, route_advmss(stack, route)), initial = route->metric[RTAX_INITRWND];
+	uint32_t initial = route->metric[RTAX_INITRWND];
 	request->window_clamp = listener->window_clamp ? listener->window_clamp : route->metric[RTAX_WINDOW];
 	if (listener->sk.receive_buffer_locked && (!request->window_clamp || (int64_t)request->window_clamp > full))
 		request->window_clamp = (uint32_t)full;
 	if (initial && full < (int)(initial * mss))
 		full = (int)(initial * mss);
-	tcp_select_initial_window(stack, full, mss - (request->tstamp_ok ? 12 : 0), &request->rcv_wnd, &request->window_clamp,
-				  request->wscale_ok, &request->rcv_wscale, initial);
+	tcp_select_initial_window(stack, full, mss, &request->rcv_wnd, &request->window_clamp, request->wscale_ok,
+				  &request->rcv_wscale, initial);
 }
 
 static uint8_t synack_tos(const struct tcp_request *request)

@@ -146,7 +146,7 @@ struct tcp_sock *tcp_syncookie_check(struct tcp_sock *listener, const struct tcp
 	struct route *route = tcp_request_route(request, &error);
 	struct tcp_sock *child = NULL;
 	if (route) {
-		tcp_request_choose_window(request, route);
+		tcp_request_choose_window(request, route, request->mss);
 		tcp_ecn_cookie(request, route, request->ecn_cookie);
 		route_put(stack, route);
 		child = tcp_child_new(request, segment);

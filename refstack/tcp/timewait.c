@@ -229,7 +229,7 @@ bool tcp_timewait_reusable(struct tcp_sock *tp, const struct tcp_timewait *tw, b
 	if (!tw->ts_recent_stamp)
 		return false;
 	/* Whoever names the port himself is taken at his word; else timestamps must have moved on since. */
-	bool rested = stack->now - tw->entered > stack->sysctl.tcp_tw_reuse_delay * PL_NSEC_PER_MSEC;
+	bool rested = stack->now - tw->entered > (pl_time)stack->sysctl.tcp_tw_reuse_delay * PL_NSEC_PER_MSEC;
 	if (chosen_port && !(reuse && rested))
 		return false;
 	if (!tp->repair) {
