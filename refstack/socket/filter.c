@@ -14,6 +14,7 @@
 #include "options.h"
 
 struct filter {
+	unsigned references;		/* a connection shares its listener's */
 	uint16_t length;
 	struct sock_filter code[];
 };
@@ -339,9 +340,17 @@ uint32_t sock_filter(const struct sock *sk, const struct pktbuf *packet)
 
 /* --- options --------------------------------------------------------------------------------------------------------------- */
 
-void filter_free(struct sock *sk)
+struct filter *filter_hold(struct filter *filter)
 {
-	free(sk->filter);
+	if (filter)
+		filter->references++;
+	return filter;
+}
+
+void filter_put(struct sock *sk)
+{
+	if (sk->filter && --sk->filter->references == 0)
+		free(sk->filter);
 	sk->filter = NULL;
 }
 
@@ -364,13 +373,14 @@ int64_t filter_attach(struct sock *sk, const void *value, socklen_t length)
 	filter = malloc(sizeof(*filter) + size);
 	if (!filter)
 		return -ENOMEM;
+	filter->references = 1;
 	filter->length = program.len;
 	memcpy(filter->code, program.filter, size);
 	if (!program_right(filter)) {
 		free(filter);
 		return -EINVAL;
 	}
-	filter_free(sk);
+	filter_put(sk);
 	sk->filter = filter;
 	return 0;
 }
@@ -381,7 +391,7 @@ int64_t filter_detach(struct sock *sk)
 		return -EPERM;
 	if (!sk->filter)
 		return -ENOENT;
-	filter_free(sk);
+	filter_put(sk);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 int64_t filter_attach(struct sock *sk, const void *value, socklen_t length);
 int64_t filter_detach(struct sock *sk);
 int64_t filter_get(const struct sock *sk, void *value, socklen_t *length);
-void filter_free(struct sock *sk);
+struct filter *filter_hold(struct filter *filter);	/* NULL too */
+void filter_put(struct sock *sk);			/* the socket lets go of its filter */
 
 #endif

@@ -70,6 +70,7 @@ struct sock *sock_clone(const struct sock *parent)
 	sk->receive_queue = sk->error_queue = (struct pktbuf_queue){ 0 };
 	sk->wait = (struct wait_queue){ 0 };
 	sk->memberships = NULL;
+	sk->filter = filter_hold(parent->filter);
 	sk->options = NULL;
 	sk->route = NULL;
 	sk->ip_id_set = false;
@@ -100,7 +101,7 @@ static void sock_destroy(struct sock *sk)
 	pktbuf_queue_purge(stack, &sk->error_queue);
 	free(sk->options);
 	multicast_leave_all(sk);
-	filter_free(sk);
+	filter_put(sk);
 	if (sk->route)
 		route_put(stack, sk->route);
 	*sk->all_prev = sk->all_next;

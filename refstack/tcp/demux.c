@@ -11,6 +11,18 @@ static void note_segment(struct tcp_sock *tp, const struct tcp_segment *segment)
 		tp->data_segs_in += packets;
 }
 
+/* SO_ATTACH_FILTER: a filter sees the segment from its TCP header on, and says at least that it passes. */
+static bool filter_passes(const struct tcp_sock *tp, const struct tcp_segment *segment)
+{
+	struct pktbuf whole;
+
+	if (!tp->sk.filter)
+		return true;
+	whole = *segment->packet;
+	whole.data = whole.transport;
+	return sock_filter(&tp->sk, &whole) != 0;
+}
+
 static void to_socket(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	struct pl_stack *stack = tp->sk.stack;
@@ -20,6 +32,10 @@ static void to_socket(struct tcp_sock *tp, const struct tcp_segment *segment)
 	}
 	if (!tcp_md5_accept(stack, tp, segment))
 		return;
+	if (!filter_passes(tp, segment)) {
+		tp->sk.drops++;
+		return;
+	}
 	if (tp->sk.state != TCP_LISTEN)
 		note_segment(tp, segment);
 	tcp_socket_segment(tp, segment);
@@ -38,7 +54,7 @@ static void to_request(struct tcp_request *request, const struct tcp_segment *se
 {
 	struct tcp_sock *listener = request->listener;
 	struct pl_stack *stack = listener->sk.stack;
-	if (!tcp_md5_accept(stack, listener, segment))
+	if (!tcp_md5_accept(stack, listener, segment) || !filter_passes(listener, segment))
 		return;
 	struct tcp_sock *taker = tcp_request_segment(request, segment);
 	if (taker == listener)
