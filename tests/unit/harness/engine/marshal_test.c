@@ -200,7 +200,8 @@ Test(marshal, epoll)
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------------------- */
-#define RECVMSG(control) "recvmsg(3, {msg_name(...)=..., msg_iov(1)=[{..., 100}], msg_flags=MSG_ERRQUEUE, msg_control=[" control "]}, 0) = 10"
+#define RECVMSG(control)                                                                                                       \
+	"recvmsg(3, {msg_name(...)=..., msg_iov(1)=[{..., 100}], msg_flags=MSG_ERRQUEUE, msg_control=[" control "]}, 0) = 10"
 #define RECVERR                                                                                                                \
 	"{cmsg_level=SOL_IP, cmsg_type=IP_RECVERR, cmsg_data={ee_errno=ECONNREFUSED, ee_origin=SO_EE_ORIGIN_ICMP, ee_type=3, " \
 	"ee_code=3, ee_info=0, ee_data=0}}"
