@@ -8,6 +8,8 @@
  */
 #include "conn.h"
 
+#define IP_LEAST_MTU 68
+
 #include <stdlib.h>
 
 #include "../ip/options.h"
@@ -224,6 +226,9 @@ int tcp_request_synack(struct tcp_request *request, const struct tcp_fastopen_co
 			.id = 0,
 			.mark = request->mark,
 		};
+		/* Who could not carry 68 bytes whole could not carry IP: RFC 791 3.2. Such packets are atomic whatever the rules say. */
+		if (sizeof(struct iphdr) + (request->options ? request->options->length : 0) + pktbuf_length(packet) <= IP_LEAST_MTU)
+			send.dont_fragment = true;
 		if (!send.dont_fragment)
 			send.id = (int)prng_below(&sk->stack->prng, 65536);
 		COUNT(sk->stack, Tcp, OutSegs);
