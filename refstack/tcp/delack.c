@@ -128,17 +128,17 @@ void tcp_send_delayed_ack(struct tcp_sock *tp)
 {
 	struct pl_stack *stack = tp->sk.stack;
 	uint32_t ato = bounded_ato(tp);
-	pl_time deadline = stack->now + jiffies_to_time(stack, ato);
+	pl_time span = jiffies_to_time(stack, ato);
 	if (tp->ack.pending & ACK_TIMER) {
 		if (tp->delack_timer.deadline <= stack->now + jiffies_to_time(stack, ato >> 2)) {
 			tcp_send_ack(tp);
 			return;
 		}
-		if (deadline > tp->delack_timer.deadline)
-			deadline = tp->delack_timer.deadline;
+		if (stack->now + span >= tp->delack_timer.deadline)
+			return;
 	}
 	tp->ack.pending |= ACK_SCHED | ACK_TIMER;
-	timer_arm(stack, &tp->delack_timer, deadline);
+	tcp_timer_arm(stack, &tp->delack_timer, span);
 }
 
 /* An acknowledgement that may wait for company, but not for ever. */
@@ -146,7 +146,7 @@ void tcp_delack_arm(struct tcp_sock *tp)
 {
 	struct pl_stack *stack = tp->sk.stack;
 	tp->ack.pending |= ACK_TIMER;
-	timer_arm(stack, &tp->delack_timer, stack->now + ATO_MAX_MS * PL_NSEC_PER_MSEC);
+	tcp_timer_arm(stack, &tp->delack_timer, ATO_MAX_MS * PL_NSEC_PER_MSEC);
 }
 
 static void send_compressed(struct tcp_sock *tp)

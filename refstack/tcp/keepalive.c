@@ -31,7 +31,7 @@ uint32_t tcp_keepalive_elapsed(const struct tcp_sock *tp)
 
 void tcp_keepalive_arm(struct tcp_sock *tp, pl_time after)
 {
-	timer_arm(tp->sk.stack, &tp->keepalive_timer, tp->sk.stack->now + after);
+	tcp_timer_arm(tp->sk.stack, &tp->keepalive_timer, after);
 }
 
 void tcp_keepalive_stop(struct tcp_sock *tp)

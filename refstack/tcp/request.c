@@ -14,6 +14,8 @@
 
 #include "../ip/options.h"
 
+#define LEAST_MTU 68	/* RFC 791 */
+
 /* --- made and freed ------------------------------------------------------------------------------------------------------- */
 static void request_timer(struct pl_stack *stack, struct pl_timer *timer);
 
@@ -120,7 +122,7 @@ void tcp_request_enter(struct tcp_request *request)
 	listener->request_count++;
 	listener->request_young++;
 	tcp_entry_insert(stack, &request->entry);
-	timer_arm(stack, &request->timer, stack->now + request->timeout);
+	tcp_timer_arm(stack, &request->timer, request->timeout);
 }
 
 /* --- the SYN-ACK ------------------------------------------------------------------------------------------------------------ */
@@ -212,6 +214,7 @@ int tcp_request_synack(struct tcp_request *request, const struct tcp_fastopen_co
 		return error;
 	struct pktbuf *packet = make_synack(request, route, cookie);
 	if (packet) {
+		size_t ip_length = pktbuf_length(packet) + 20 + (request->options ? request->options->length : 0);
 		packet->mark = request->mark;
 		packet->priority = sk->priority;
 		struct ip_send send = {
@@ -220,7 +223,8 @@ int tcp_request_synack(struct tcp_request *request, const struct tcp_fastopen_co
 			.protocol = IPPROTO_TCP,
 			.tos = synack_tos(request),
 			.ttl = sk->unicast_ttl > 0 ? (uint8_t)sk->unicast_ttl : 0,
-			.dont_fragment = sock_dont_fragment(sk, route),
+			/* One that every host must take whole needs no identification. */
+			.dont_fragment = ip_length <= LEAST_MTU || sock_dont_fragment(sk, route),
 			.options = request->options,
 			.route = route,
 			.id = 0,
@@ -301,7 +305,7 @@ static void request_timer(struct pl_stack *stack, struct pl_timer *timer)
 	if (!expired && (!resend || tcp_request_retransmit(request) == 0 || request->acked)) {
 		if (!request->num_timeout++)
 			request->listener->request_young--;
-		timer_arm(stack, timer, stack->now + tcp_request_timeout(request));
+		tcp_timer_arm(stack, timer, tcp_request_timeout(request));
 		return;
 	}
 	tcp_request_drop(request);
@@ -335,7 +339,7 @@ static void repeated_syn(struct tcp_request *request, const struct tcp_segment *
 	if (tcp_oow_limited(stack, segment, CNT_TcpExt_TCPACKSkippedSynRecv, &request->last_oow_ack_time))
 		return;
 	if (tcp_request_retransmit(request) == 0 && timer_armed(&request->timer))
-		timer_arm(stack, &request->timer, stack->now + tcp_request_timeout(request));
+		tcp_timer_arm(stack, &request->timer, tcp_request_timeout(request));
 }
 
 static void out_of_place(struct tcp_request *request, const struct tcp_segment *segment, const struct verdict *v)

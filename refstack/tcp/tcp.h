@@ -597,6 +597,14 @@ static inline uint32_t tcp_packets_in_flight(const struct tcp_sock *tp)
 {
 	return tp->packets_out - (tp->sacked_out + tp->lost_out) + tp->retrans_out;
 }
+/*
+ * Arm a timer that the kernel counts in ticks: it never fires before its time, so a packet that comes at that very instant comes
+ * first.
+ */
+static inline void tcp_timer_arm(struct pl_stack *stack, struct pl_timer *timer, pl_time span)
+{
+	timer_arm(stack, timer, stack->now + span + 1);
+}
 static inline int64_t tcp_seconds(const struct pl_stack *stack)	/* never 0, which is "no stamp" */
 {
 	return stack->now / PL_NSEC_PER_SEC + 1;

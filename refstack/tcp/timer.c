@@ -49,7 +49,7 @@ void tcp_arm(struct tcp_sock *tp, uint8_t what, uint32_t jiffies, bool pace)
 	if (jiffies > tp->rto_max)
 		jiffies = tp->rto_max;
 	tp->pending = what;
-	timer_arm(stack, &tp->retransmit_timer, stack->now + jiffies_to_time(stack, jiffies));
+	tcp_timer_arm(stack, &tp->retransmit_timer, jiffies_to_time(stack, jiffies));
 }
 
 void tcp_disarm(struct tcp_sock *tp, uint8_t what)

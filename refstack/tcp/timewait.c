@@ -33,7 +33,7 @@ static void expire(struct pl_stack *stack, struct pl_timer *timer)
 
 static void rearm(struct tcp_timewait *tw)
 {
-	timer_arm(tw->stack, &tw->timer, tw->stack->now + TIMEWAIT_LENGTH);
+	tcp_timer_arm(tw->stack, &tw->timer, TIMEWAIT_LENGTH);
 }
 
 static struct tcp_timewait *timewait_new(struct tcp_sock *tp, uint8_t state)
@@ -94,7 +94,7 @@ void tcp_time_wait(struct tcp_sock *tp, uint8_t state, pl_time timeout)
 			tcp_timewait_bind(tw, tp->bind);
 		tcp_entry_remove(stack, &tp->entry);
 		tcp_entry_insert(stack, &tw->entry);
-		timer_arm(stack, &tw->timer, stack->now + timeout);
+		tcp_timer_arm(stack, &tw->timer, timeout);
 	} else {
 		COUNT(stack, TcpExt, TCPTimeWaitOverflow);
 	}
