@@ -90,7 +90,7 @@ struct route {
 	uint8_t type;			/* RTN_LOCAL, RTN_UNICAST, RTN_BROADCAST, RTN_MULTICAST, ... */
 	int error;			/* negative errno for unreachable, prohibit, blackhole */
 	struct link *link;
-	int asked_link;			/* on the way out: the link that the sender named, 0: none */
+	int asked_link;			/* on the way out: the link that a looped packet seems to come in on (rt_iif), 0: the loopback */
 	struct in_addr gateway;		/* next hop: the destination itself when on link */
 	struct in_addr destination, source;
 	uint32_t metric[18];		/* RTAX_*, 0: not given */

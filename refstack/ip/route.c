@@ -71,7 +71,8 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 {
 	bool loopback = link->flags & IFF_LOOPBACK;
 	bool is_local = loopback;
-	int asked = flow->output_link;
+	/* What is for an address of this host seems to come in on the link that has the address, or that was named. */
+	int asked = entry && entry->type == RTN_LOCAL ? entry->nexthop.link->ifindex : flow->output_link;
 
 	if (ip_is_loopback(flow->source) && !loopback && !CONF_OR(stack, link->ipv4, route_localnet))
 		return -EINVAL;

@@ -152,7 +152,7 @@ void raw_error(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *
 	struct in_addr own = { quoted->saddr }, peer = { quoted->daddr };
 
 	for (struct sock *sk = stack->raw->bucket[quoted->protocol]; sk; sk = sk->hash_next)
-		if (matches(sk, quoted->protocol, peer, own, icmp->input_ifindex))
+		if (matches(sk, quoted->protocol, peer, own, icmp->link->ifindex))
 			tell(stack, sk, icmp, quoted, info);
 }
 

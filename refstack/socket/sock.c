@@ -60,7 +60,7 @@ struct sock *sock_clone(const struct sock *parent)
 	sk->hash_next = NULL;
 	sk->references = 1;
 	sk->has_descriptor = false;
-	sk->bound_address = sk->bound_port = false;
+	sk->bound_port = false;
 	sk->error = sk->error_soft = 0;
 	sk->receive_allocated = sk->write_allocated = sk->write_queued = sk->optmem = sk->drops = 0;
 	sk->forward_allocated = 0;

@@ -45,11 +45,9 @@ static int find_route(struct tcp_sock *tp, struct in_addr remote)
 	}
 	/* 0.0.0.0 is this host, by the address that the lookup filled in. */
 	sk->remote = source_route ? remote : flow.destination;
-	if (!sk->source.s_addr) {
-		sk->source = flow.source;
-		if (!sk->local.s_addr)
-			sk->local = flow.source;
-	}
+	/* Also a socket bound to a group's or a broadcast address, which is no source, gets one now. */
+	if (!sk->source.s_addr)
+		sk->source = sk->local = flow.source;
 	if (sk->route)
 		route_put(stack, sk->route);
 	sk->route = route;

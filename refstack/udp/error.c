@@ -35,7 +35,7 @@ void udp_error(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *
 	struct sock *sk;
 
 	sk = udp_lookup(stack, quoted->protocol == IPPROTO_UDPLITE, destination, ntohs(udp->dest), source, ntohs(udp->source),
-			icmp->input_ifindex);
+			icmp->link->ifindex);	/* the device it is on, unlike for datagrams */
 	if (!sk) {
 		COUNT(stack, Icmp, InErrors);
 		return;
