@@ -337,12 +337,11 @@ static void engine_go(const struct script *script, const struct run_options *opt
 	if (result->verdict == VERDICT_FAIL && result->failures)
 		result->reason = result->failure[0].reason;
 	/*
-	 * Lateness of an eighth of the tolerance can put an event into the next jiffy, and with it what the kernel does then: a jiffy
-	 * may be as long as the tolerance. And the kernel's timers fire a jiffy sooner or later with the instant at which they were
-	 * set, and later still when processors are busy.
+	 * Lateness of half the tolerance can push what is right out of it; and the kernel's timers fire a jiffy sooner or later
+	 * with the instant at which they were set, and later still when processors are busy.
 	 */
 	result->noisy = result->verdict == VERDICT_FAIL && !run.ops->virtual_time &&
-			(result->near_miss || 8 * result->lateness > (pl_time)run.settings.tolerance_usecs * PL_NSEC_PER_USEC);
+			(result->near_miss || 2 * result->lateness > (pl_time)run.settings.tolerance_usecs * PL_NSEC_PER_USEC);
 	result->wall = real_time() - began;
 }
 
