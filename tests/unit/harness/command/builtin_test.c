@@ -147,7 +147,7 @@ Test(builtin, a_script_of_such_forms)
 	const char *text = "#!/bin/bash\n# comment\nsysctl -q net.ipv4.tcp_sack=0\n\nsysctl -q net.ipv4.tcp_dsack=0 # more\n";
 
 	cr_assert_geq(file, 0);
-	cr_assert_eq(write(file, text, strlen(text)), strlen(text));
+	cr_assert_eq(write(file, text, strlen(text)), (ssize_t)strlen(text));
 	cr_assert_eq(run(path), COMMAND_NOT_MINE);	/* it is not executable */
 	fchmod(file, 0755);
 	cr_assert_eq(run(path), 0);
