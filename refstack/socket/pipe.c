@@ -75,6 +75,7 @@ static int64_t pipe_read(struct pl_file *file, struct pl_call *call, struct msgh
 {
 	struct pipe *pipe = file->pipe;
 	size_t wanted = msg_length(msg), taken;
+	bool was_full = pipe_full(pipe);
 
 	if (offset)
 		return -ESPIPE;
@@ -84,7 +85,8 @@ static int64_t pipe_read(struct pl_file *file, struct pl_call *call, struct msgh
 		taken = pipe_take(pipe, msg, 0, wanted);
 		if (!taken)
 			return -EFAULT;
-		pipe_wake_writers(pipe);
+		if (was_full && !pipe_full(pipe))	/* an edge only where there was none to write before */
+			pipe_wake_writers(pipe);
 		return (int64_t)taken;
 	}
 	if (!pipe->writers)
@@ -137,8 +139,7 @@ static int64_t pipe_write(struct pl_file *file, struct pl_call *call, struct msg
 	put = pipe_put(pipe, msg, (size_t)call->progress, length - (size_t)call->progress);
 	if (put < 0)
 		return call->progress ? call->progress : put;
-	if (put)
-		pipe_wake_readers(pipe);
+	pipe_wake_readers(pipe);	/* edge-triggered sets see every write, even one that found no room */
 	call->progress += put;
 	if ((size_t)call->progress == length)
 		return call->progress;
