@@ -238,7 +238,7 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 
 	if (!netstate_read(before, error))
 		return -1;
-	status = shell_run(jail->shell, command, arena, error);
+	status = shell_run(jail->shell, command, false, arena, error);
 	if (status == 0 && !netstate_read(after, error))
 		return -1;
 	if (status == 0)

@@ -16,6 +16,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define COMMAND_LATE_MOST PL_NSEC_PER_SEC
+
 /* Below /proc/sys, from "net/ipv4/tcp_sack" or "net.ipv4.tcp_sack": in a dotted name '/' stands for a dot, as in sysctl(8). */
 static int sysctl_open(const char *name, int flags)
 {
@@ -182,10 +184,17 @@ static int kernel_command(struct target *target, const char *command, bool init,
 {
 	struct kernel_target *kernel = kernel_of(target);
 
-	if (kernel->shell)
-		return shell_run(kernel->shell, command, arena, error);
-	*error = "commands are not allowed";
-	return -1;
+	int status;
+
+	if (!kernel->shell) {
+		*error = "commands are not allowed";
+		return -1;
+	}
+	status = shell_run(kernel->shell, command, !init, arena, error);
+	/* The script's next events come as much later as a command was kept waiting. One that sleeps on purpose sleeps longer. */
+	if (!init && shell_idle(kernel->shell) < COMMAND_LATE_MOST && shell_idle(kernel->shell) > kernel->late)
+		kernel->late = shell_idle(kernel->shell);
+	return status;
 }
 
 /* Written to the tun, a packet has arrived: when write(2) returns, the kernel has dealt with it. */

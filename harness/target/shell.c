@@ -30,6 +30,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -40,6 +41,7 @@
 #include "../arena.h"
 
 #define SYSTEM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define URGENT_NICE (-15)
 #define OUTPUT_MOST 4096		/* of what a failed command printed, this much of the end goes into the message */
 
 struct shell {
@@ -49,6 +51,7 @@ struct shell {
 	int output;		/* memory file that is its standard output and error */
 	const struct shell_hooks *hooks;
 	bool used;
+	pl_time idle;		/* of the last command */
 };
 
 /* What the two processes know. */
@@ -59,10 +62,17 @@ struct shell_side {
 	time_t begun;
 };
 
-/* How a command ended; lengths and texts go the other way. */
+/* What goes in front of a command's text. */
+struct shell_request {
+	uint32_t length;	/* with the NUL */
+	int32_t nice;
+};
+
+/* How it ended. */
 struct shell_reply {
 	int32_t error;		/* it could not be run: the error number */
 	int32_t status;		/* as waitpid(2) gives it */
+	int64_t idle;		/* nanoseconds in which neither it nor what it waited for ran */
 };
 
 /* The number stands in the name, and is not part of a longer one. */
@@ -174,12 +184,26 @@ static int shell_spawn(const char *command, pid_t *pid)
 	return status;
 }
 
-/* The process "shells": commands come as a length and the text with its NUL. */
+static int64_t monotonic(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * PL_NSEC_PER_SEC + time.tv_nsec;
+}
+
+static int64_t processor_time(const struct rusage *usage)
+{
+	return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * PL_NSEC_PER_SEC +
+	       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * PL_NSEC_PER_USEC;
+}
+
+/* The process "shells": commands come as a request and the text. */
 static _Noreturn void shells_main(const struct shell_side *side)
 {
 	const char *path = getenv("PATH");
 	char number[16], history[48], search[4096];
-	uint32_t length;
+	struct shell_request request;
 
 	dup2(side->output, STDOUT_FILENO);
 	dup2(side->output, STDERR_FILENO);
@@ -193,18 +217,22 @@ static _Noreturn void shells_main(const struct shell_side *side)
 	/* nstat(8) tells what changed since it was last run, by anybody of this user; scripts mean: by this script. */
 	snprintf(history, sizeof(history), "/tmp/nstat-history-%d", (int)side->number);
 	setenv("NSTAT_HISTORY", history, 1);
-	while (read_all(side->channel, &length, sizeof(length))) {
-		char *command = malloc(length);
+	while (read_all(side->channel, &request, sizeof(request))) {
+		char *command = malloc(request.length);
 		struct shell_reply reply = { 0 };
+		struct rusage usage = { 0 };
+		int64_t begun = monotonic();
 		pid_t pid;
 
-		if (!command || !read_all(side->channel, command, length))
+		if (!command || !read_all(side->channel, command, request.length))
 			break;
+		setpriority(PRIO_PROCESS, 0, request.nice);
 		reply.error = shell_spawn(command, &pid);
 		free(command);
-		while (!reply.error && waitpid(pid, &reply.status, 0) < 0)
+		while (!reply.error && wait4(pid, &reply.status, 0, &usage) < 0)
 			if (errno != EINTR)
 				reply.error = errno;
+		reply.idle = monotonic() - begun - processor_time(&usage);
 		if (!write_all(side->channel, &reply, sizeof(reply)))
 			break;
 	}
@@ -367,9 +395,9 @@ static bool reply_wait(struct shell *shell, struct shell_reply *reply)
 	return read_all(shell->channel, reply, sizeof(*reply));
 }
 
-int shell_run(struct shell *shell, const char *command, struct arena *arena, const char **error)
+int shell_run(struct shell *shell, const char *command, bool urgent, struct arena *arena, const char **error)
 {
-	uint32_t length = (uint32_t)strlen(command) + 1;
+	struct shell_request request = { .length = (uint32_t)strlen(command) + 1, .nice = urgent ? URGENT_NICE : 0 };
 	struct shell_reply reply;
 	const char *output;
 
@@ -377,7 +405,7 @@ int shell_run(struct shell *shell, const char *command, struct arena *arena, con
 	if (shell->used)
 		(void)!ftruncate(shell->output, 0);
 	shell->used = true;
-	if (!write_all(shell->channel, &length, sizeof(length)) || !write_all(shell->channel, command, length) ||
+	if (!write_all(shell->channel, &request, sizeof(request)) || !write_all(shell->channel, command, request.length) ||
 	    !reply_wait(shell, &reply)) {
 		output = output_read(shell, arena);
 		*error = *output ? output : "the process for commands has ended";
@@ -387,6 +415,7 @@ int shell_run(struct shell *shell, const char *command, struct arena *arena, con
 		*error = arena_printf(arena, "/bin/sh cannot be run: %s", strerror(reply.error));
 		return -1;
 	}
+	shell->idle = reply.idle;
 	if (reply.status == 0)
 		return 0;
 	output = output_read(shell, arena);
@@ -397,4 +426,9 @@ int shell_run(struct shell *shell, const char *command, struct arena *arena, con
 	}
 	*error = arena_printf(arena, "exit status %d%s%s", WEXITSTATUS(reply.status), *output ? ": " : "", output);
 	return WEXITSTATUS(reply.status);
+}
+
+pl_time shell_idle(const struct shell *shell)
+{
+	return shell->idle;
 }

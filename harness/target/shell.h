@@ -2,6 +2,7 @@
 #ifndef HARNESS_TARGET_SHELL_H
 #define HARNESS_TARGET_SHELL_H
 
+#include <plumbline/time.h>
 #include <stdbool.h>
 
 struct arena;
@@ -25,7 +26,10 @@ struct shell *shell_open(int folder, const struct shell_hooks *hooks, struct are
 /* Ends everything that commands left running, and removes their files in /tmp. NULL is nothing. */
 void shell_close(struct shell *shell);
 
-/* As target_ops.command. */
-int shell_run(struct shell *shell, const char *command, struct arena *arena, const char **error);
+/* As target_ops.command. `urgent`: events wait for its end, so that it goes before what is not. */
+int shell_run(struct shell *shell, const char *command, bool urgent, struct arena *arena, const char **error);
+
+/* How long the last command took beyond the processor time that it used: it slept, or was kept waiting. */
+pl_time shell_idle(const struct shell *shell);
 
 #endif

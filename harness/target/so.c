@@ -368,7 +368,7 @@ static int so_command(struct target *target, const char *command, bool init, str
 		*error = so->no_shell;
 		return -1;
 	}
-	return shell_run(so->shell, command, arena, error);
+	return shell_run(so->shell, command, !init, arena, error);
 }
 
 /* In the process that stands over the commands: the links are its own. */
