@@ -320,6 +320,7 @@ int64_t tcp_shutdown(struct sock *sk, int how)
 		if (sides & SEND_SHUTDOWN)
 			tcp_shutdown_send(tp);
 	}
+	stack_softirq(sk->stack);	/* a peer on this host hears of it before those who wait here */
 	sock_wake(sk, TCP_WAKE_STATE);
 	return result;
 }
