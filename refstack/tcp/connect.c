@@ -371,7 +371,10 @@ static void established(struct tcp_sock *tp, const struct tcp_segment *segment)
 	tcp_data_send_check(tp);
 }
 
-/* A SYN without ACK: the other side opens too. */
+/*
+ * A SYN without ACK: the other side opens too. The SYN-ACK repeats the window scale of the SYN, and Linux goes on to scale the windows
+ * that it sends even when the peer offered none (RFC 7323 2.2 would have it otherwise).
+ */
 static void crossed(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	tcp_set_state(tp, TCP_SYN_RECV);
@@ -384,8 +387,6 @@ static void crossed(struct tcp_sock *tp, const struct tcp_segment *segment)
 	}
 	take_receive_sequence(tp, segment);
 	tp->max_window = tp->snd_wnd;
-	if (!tp->wscale_ok)
-		no_window_scale(tp);
 	tcp_ecn_receive_syn(tp, segment);
 	tcp_mtup_init(tp);
 	tcp_sync_mss(tp, tp->pmtu_cookie);
