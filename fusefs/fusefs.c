@@ -32,6 +32,7 @@ struct fusefs {
 	struct pl_stack *stack;
 	struct node_table nodes;
 	void (*before)(void *context);
+	void (*write)(void *context, const char *path, const char *text, size_t size, int64_t position);
 	void *context;
 	struct guardian guardian;
 	struct handle *handles;		/* open files: some may still be when it is unmounted */
@@ -284,6 +285,8 @@ static void op_write(fuse_req_t request, fuse_ino_t ino, const char *text, size_
 		handle->position = 0;
 	else
 		handle_seek(handle, offset);
+	if (node && fs->stack && fs->write)
+		fs->write(fs->context, node->path + 4, text, size, handle->position);
 	if (node && fs->stack)
 		taken = pl_sysctl_pwrite(fs->stack, node->path + 4, text, size, &handle->position);
 	if (taken < 0) {
@@ -316,7 +319,8 @@ struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **err
 	*error = "no memory";
 	if (!fs)
 		return NULL;
-	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .context = config->context, .guardian.life = -1 };
+	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .write = config->write,
+			      .context = config->context, .guardian.life = -1 };
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		fuse_opt_add_arg(&arguments, words[i]);
 	fs->session = fuse_session_new(&arguments, &operations, sizeof(operations), fs);

@@ -9,6 +9,8 @@
 
 #include <plumbline/stack.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct fusefs;
 
@@ -17,6 +19,8 @@ struct fusefs_config {
 	const char *directory;		/* where to mount; or "/dev/fd/N", an open /dev/fuse that is mounted already */
 	bool guarded;			/* unmounted even when this process is killed (guardian.h) */
 	void (*before)(void *context);	/* told before a request touches the stack: a live run moves the clock here; may be NULL */
+	/* Told of every write to a tunable before it is carried out, whatever becomes of it; may be NULL. */
+	void (*write)(void *context, const char *path, const char *text, size_t size, int64_t position);
 	void *context;
 };
 

@@ -7,6 +7,7 @@
  */
 #include "builtin.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <plumbline/link.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "../target/target.h"
+#include "remember.h"
 
 #define MOST_SCRIPT (256 * 1024)
 #define DEEPEST 4
@@ -150,11 +152,11 @@ static int false_run(struct builtin *b, const struct shell_command *command)
 }
 
 /* --- a shell script of such forms ----------------------------------------------------------------------------------------- */
-/* The text behind the script's first line, or NULL when it is none that sh or bash would run, or too long. */
-static const char *script_text(struct builtin *b, const char *path, size_t *length, bool *bash)
+/* A program's text, NULL when it is not a plain file that may be run, or too long. */
+static char *program_read(struct builtin *b, const char *path, size_t *length)
 {
 	const char *slash = b->commands->config->script_path ? strrchr(b->commands->config->script_path, '/') : NULL;
-	char *text = NULL, *line_end;
+	char *text = NULL;
 	struct stat status;
 	int file;
 
@@ -165,11 +167,40 @@ static const char *script_text(struct builtin *b, const char *path, size_t *leng
 	if (file < 0)
 		return NULL;
 	if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_mode & 0111 && status.st_size < MOST_SCRIPT) {
-		text = arena_alloc(b->arena, (size_t)status.st_size + 1);
-		if (read(file, text, (size_t)status.st_size) != status.st_size)
+		*length = (size_t)status.st_size;
+		text = arena_alloc(b->arena, *length + 1);
+		if (read(file, text, *length) != status.st_size)
 			text = NULL;
 	}
 	close(file);
+	return text;
+}
+
+/* The same of a file that the init command would have made, had it been run. */
+static char *program_recalled(struct builtin *b, const char *path, size_t *length)
+{
+#ifdef PLUMBLINE_FUSE
+	unsigned mode;
+	const char *text = b->commands->recalled ? init_file(b->commands->recalled, path, length, &mode) : NULL;
+	char *copy;
+
+	if (!text || !(mode & 0111))
+		return NULL;
+	copy = arena_alloc(b->arena, *length + 1);
+	return memcpy(copy, text, *length);
+#else
+	(void)b, (void)path, (void)length;
+	return NULL;
+#endif
+}
+
+/* The text behind the script's first line, or NULL when it is none that sh or bash would run, or too long. */
+static const char *script_text(struct builtin *b, const char *path, size_t *length, bool *bash)
+{
+	char *text = program_recalled(b, path, length), *line_end;
+
+	if (!text)
+		text = program_read(b, path, length);
 	line_end = text ? strchr(text, '\n') : NULL;
 	if (!line_end)
 		return NULL;
@@ -177,7 +208,7 @@ static const char *script_text(struct builtin *b, const char *path, size_t *leng
 	*bash = !strcmp(text, "#!/bin/bash") || !strcmp(text, "#! /bin/bash") || !strcmp(text, "#!/usr/bin/env bash");
 	if (!*bash && strcmp(text, "#!/bin/sh") && strcmp(text, "#! /bin/sh"))
 		return NULL;
-	*length = (size_t)(text + status.st_size - (line_end + 1));
+	*length -= (size_t)(line_end + 1 - text);
 	return line_end + 1;
 }
 
@@ -267,12 +298,43 @@ static int list_run(struct builtin *b, const struct shell_command *list)
 	return status;
 }
 
+/*
+ * With the number that shells tell their commands (PPID, PACKETDRILL_PID) put in: by it scripts find the files that their init
+ * commands made. Only after an init command that had, or would have had, such a shell; what may be quoted is left as it is.
+ */
+static const char *number_put(const struct commands *commands, const char *command, struct arena *arena)
+{
+	static const char *const names[] = { "${PPID}", "$PPID", "${PACKETDRILL_PID}", "$PACKETDRILL_PID" };
+	struct text text = { .arena = arena };
+
+	if ((!commands->jail && !commands->recalled) || !strchr(command, '$') || strpbrk(command, "'\\"))
+		return command;
+	while (*command) {
+		size_t length = 0;
+
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !length; i++) {
+			size_t name = strlen(names[i]);
+
+			if (!strncmp(command, names[i], name) &&
+			    (names[i][1] == '{' || (!isalnum((unsigned char)command[name]) && command[name] != '_')))
+				length = name;
+		}
+		if (length)
+			text_add(&text, "%d", (int)getpid());
+		else
+			text_put(&text, command, 1);
+		command += length ? length : 1;
+	}
+	return text_get(&text);
+}
+
 int command_builtin(struct commands *commands, const char *command, struct arena *arena, const char **error)
 {
 	struct builtin b = { .commands = commands, .arena = arena, .errors.arena = arena };
 	struct shell_command *list;
 	int status;
 
+	command = number_put(commands, command, arena);
 	if (!shell_parse(command, strlen(command), false, arena, &list) || !list || !list_mine(&b, list))
 		return COMMAND_NOT_MINE;
 	status = list_run(&b, list);

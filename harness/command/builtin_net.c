@@ -32,7 +32,7 @@ static bool is_word(const struct shell_command *command, unsigned i, const char 
 /* Output is not looked at by anybody; a file that is to be made of it is the shell's business. */
 static bool is_simple(const struct builtin *b, const struct shell_command *command)
 {
-	return !b->commands->jail && (!command->output || !strcmp(command->output, "/dev/null"));
+	return !b->commands->jail && !b->commands->recalled && (!command->output || !strcmp(command->output, "/dev/null"));
 }
 
 static int answer(struct builtin *b, int status, const char *what)

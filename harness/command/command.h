@@ -11,6 +11,7 @@
 struct arena;
 struct target_config;
 struct command_jail;
+struct init_effect;
 
 /* What the built-in interpreter says of a command that has a form it does not know. Nothing was carried out then. */
 #define COMMAND_NOT_MINE (-2)
@@ -22,6 +23,10 @@ struct commands {
 	struct command_jail *jail;
 	const char *jail_error;		/* why there can be none */
 	const char *network;		/* the lines of ip, tc and ethtool that were carried out without it; NULL: none */
+	/* An init command that was not run, because what it does was known: its text and effect. NULL once a shell has run it. */
+	const char *init;
+	const struct init_effect *recalled;
+	bool used;			/* the stack is no longer as it was opened */
 	unsigned qdiscs;		/* by ifindex: links that `tc qdisc add ... root` has given a queue */
 };
 

@@ -30,6 +30,7 @@
 #include "../target/kernel.h"
 #include "../target/shell.h"
 #include "netstate.h"
+#include "remember.h"
 
 /* A folder of /proc that no command about networks looks into: there the tree is mounted, and taken to its places from. */
 #define STAGE "/proc/fs"
@@ -42,6 +43,7 @@ struct command_jail {
 	struct shell_hooks hooks;
 	struct pl_stack *stack;
 	struct fusefs *fs;
+	struct init_recording *recording;
 	int device;			/* /dev/fuse: reading it fails until it is mounted */
 	int mounted;			/* eventfd: it is, or never will be */
 };
@@ -176,9 +178,16 @@ static int fail(struct arena *arena, const char **error, const char *what)
 	return -1;
 }
 
+static void note_write(void *context, const char *path, const char *text, size_t size, int64_t position)
+{
+	struct command_jail *jail = context;
+
+	init_record_write(jail->recording, path, text, size, position);
+}
+
 static int tree_open(struct command_jail *jail, struct arena *arena, const char **error)
 {
-	struct fusefs_config config = { .stack = jail->stack };
+	struct fusefs_config config = { .stack = jail->stack, .write = note_write, .context = jail };
 	char device[32];
 
 	jail->device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -241,7 +250,26 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 	status = shell_run(jail->shell, command, false, arena, error);
 	if (status == 0 && !netstate_read(after, error))
 		return -1;
-	if (status == 0)
+	if (status == 0) {
+		init_record_network(jail->recording, before, after);
 		netstate_apply(jail->stack, before, after);
+	}
 	return status;
+}
+
+int command_jail_record(struct command_jail *jail, const char *command, struct init_recording *recording, struct arena *arena,
+			const char **error)
+{
+	int status;
+
+	jail->recording = recording;
+	status = command_jail_run(jail, command, arena, error);
+	jail->recording = NULL;
+	return status;
+}
+
+void command_jail_show(struct command_jail *jail, struct pl_stack *stack)
+{
+	jail->stack = stack;
+	fusefs_show(jail->fs, stack);
 }

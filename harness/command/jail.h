@@ -19,4 +19,12 @@ void command_jail_close(struct command_jail *jail);	/* NULL is ignored */
 /* As /bin/sh -c in the script's folder: 0, or the exit status, or -1 when it cannot be run, with *error a message. */
 int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error);
 
+struct init_recording;
+/* The same, with everything noted that it does. */
+int command_jail_record(struct command_jail *jail, const char *command, struct init_recording *recording, struct arena *arena,
+			const char **error);
+
+/* From now on commands see and change this stack, which was opened by the same configuration. */
+void command_jail_show(struct command_jail *jail, struct pl_stack *stack);
+
 #endif

@@ -75,10 +75,10 @@ struct shell_reply {
 	int64_t idle;		/* nanoseconds in which neither it nor what it waited for ran */
 };
 
-/* The number stands in the name, and is not part of a longer one. */
-static bool name_has_number(const char *name, const char *number)
+bool shell_name_has_number(const char *name, pid_t value)
 {
-	size_t length = strlen(number);
+	char number[16];
+	size_t length = (size_t)snprintf(number, sizeof(number), "%d", (int)value);
 
 	for (const char *at = name; (at = strstr(at, number)); at++) {
 		bool before = at > name && at[-1] >= '0' && at[-1] <= '9';
@@ -124,13 +124,11 @@ static void leftovers_remove(const struct shell_side *side)
 {
 	DIR *folder = opendir("/tmp");
 	struct dirent *entry;
-	char number[16];
 
 	if (!folder)
 		return;
-	snprintf(number, sizeof(number), "%d", (int)side->number);
 	while ((entry = readdir(folder))) {
-		if (!name_has_number(entry->d_name, number) || !made_since(dirfd(folder), entry->d_name, side->begun))
+		if (!shell_name_has_number(entry->d_name, side->number) || !made_since(dirfd(folder), entry->d_name, side->begun))
 			continue;
 		if (unlinkat(dirfd(folder), entry->d_name, 0) < 0 && errno == EISDIR)
 			folder_remove(dirfd(folder), entry->d_name);

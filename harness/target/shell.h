@@ -4,6 +4,7 @@
 
 #include <plumbline/time.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct arena;
 struct shell;
@@ -25,6 +26,9 @@ struct shell *shell_open(int folder, const struct shell_hooks *hooks, struct are
 
 /* Ends everything that commands left running, and removes their files in /tmp. NULL is nothing. */
 void shell_close(struct shell *shell);
+
+/* Whether a number, which shells tell their commands as their own, stands in a file's name and is not part of a longer one. */
+bool shell_name_has_number(const char *name, pid_t value);
 
 /* As target_ops.command. `urgent`: events wait for its end, so that it goes before what is not. */
 int shell_run(struct shell *shell, const char *command, bool urgent, struct arena *arena, const char **error);

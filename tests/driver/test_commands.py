@@ -63,3 +63,75 @@ def test_commands_leave_no_process_and_no_mount(tmp_path):
     assert subprocess.run(["pgrep", "-f", "sleep 1234"], capture_output=True).returncode == 1
     with open("/proc/self/mounts") as mounts:
         assert not any("plumbline" in line and "pytest" not in line for line in mounts if line.split()[1].startswith("/proc"))
+
+
+# --- init commands remembered --------------------------------------------------------------------------------------------------
+
+NO_SACK = "+0 > S 0:0(0) <mss 1460,nop,nop,TS val 0 ecr 0,nop,wscale 10>\n"
+SACK = "+0 > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,nop,wscale 10>\n"
+# Each real run leaves a line where the program cannot know of it.
+LOGGED = "echo ran >> $PLUMBLINE_TEST_LOG; "
+
+
+def run_many(tmp_path, texts, *options):
+    """Scripts in one process, one after the other; how often a shell was run that tells of it."""
+    log = tmp_path / "log" / "log"
+    log.parent.mkdir()
+    log.write_text("")
+    folder = tmp_path / "scripts"
+    paths = []
+    for name, content in texts.items():
+        path = folder / name
+        folder.mkdir(exist_ok=True)
+        path.write_text(content)
+        if name.endswith(".pkt"):
+            paths.append(str(path))
+        else:
+            path.chmod(0o755)
+    result = subprocess.run([PLUMBLINE, "run", "-j", "1", *options, *paths], capture_output=True, text=True, timeout=60,
+                            env=dict(os.environ, PLUMBLINE_TEST_LOG=str(log)))
+    assert result.returncode == 0, result.stdout + result.stderr
+    return len(log.read_text().splitlines())
+
+
+def test_an_init_command_is_remembered(tmp_path):
+    script = "`" + LOGGED + "echo 0 | tee /proc/sys/net/ipv4/tcp_sack; ip route replace 192.0.2.1 dev tun0 advmss 900 | cat`\n" + \
+        OPEN + CONNECT + NO_SACK.replace("1460", "900")
+    assert run_many(tmp_path, {f"{i}.pkt": script for i in range(4)}) == 1
+
+
+def test_another_text_is_another_command(tmp_path):
+    def script(value, syn):
+        return "`" + LOGGED + f"echo {value} | tee /proc/sys/net/ipv4/tcp_sack`\n" + OPEN + CONNECT + syn
+    assert run_many(tmp_path, {"0.pkt": script(0, NO_SACK), "1.pkt": script(1, SACK), "2.pkt": script(0, NO_SACK)}) == 2
+
+
+def test_a_file_that_it_names_counts_with_its_content(tmp_path):
+    script = "`" + LOGGED + "cat value | tee /proc/sys/net/ipv4/tcp_sack`\n" + OPEN + CONNECT
+    assert run_many(tmp_path, {"value": "0\n", "0.pkt": script + NO_SACK, "1.pkt": script + NO_SACK + "+0 `echo 1 | tee value`\n",
+                               "2.pkt": script + SACK}) == 3       # once for each content, and once because 1 needs a shell
+
+
+@pytest.mark.parametrize("init", ["sleep 0.01 &", "echo x > made", "ls .. | cat", "cat value* | cat"])
+def test_what_does_more_or_cannot_be_told_is_run_each_time(tmp_path, init):
+    script = "`" + LOGGED + init + "`\n" + OPEN
+    assert run_many(tmp_path, {"value": "", "0.pkt": script, "1.pkt": script.replace("made", "other")}) == 2
+
+
+def test_files_with_the_shells_number_are_there_for_later_commands(tmp_path):
+    """As set_sysctls.py of packetdrill's scripts does: a file that puts back what was there."""
+    program = """#!/usr/bin/python3
+import os
+name = '/tmp/plumbline_test_%s.sh' % os.environ['PACKETDRILL_PID']
+open(name, 'w').write('#!/bin/bash\\necho "1" > /proc/sys/net/ipv4/tcp_sack\\n')
+os.chmod(name, 0o744)
+open('/proc/sys/net/ipv4/tcp_sack', 'w').write('0')
+open(os.environ['PLUMBLINE_TEST_LOG'], 'a').write('ran\\n')
+"""
+    restore = "+0 `/tmp/plumbline_test_${PPID}.sh`\n"
+    plain = "`./set.py`\n" + OPEN + CONNECT + NO_SACK + restore + "+0 close(3) = 0\n+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n" + \
+        CONNECT + SACK
+    shell = "`./set.py`\n" + OPEN + restore + \
+        "+0 `grep 1 /proc/sys/net/ipv4/tcp_sack | cat && test -x /tmp/plumbline_test_${PPID}.sh && grep -q tcp_sack /tmp/plumbline_test_${PPID}.sh`\n"
+    assert run_many(tmp_path, {"set.py": program, "0.pkt": plain, "1.pkt": plain, "2.pkt": plain, "3.pkt": shell}) == 2
+    assert not [name for name in os.listdir("/tmp") if name.startswith("plumbline_test_")]
