@@ -13,7 +13,8 @@
 
 /*
  * In real time, scripts that run beside each other disturb each other. First all run; those that failed run once more, still
- * beside each other, unless they were noisy; and those that were, or that did not fail the same way twice, run alone.
+ * beside each other; and those that did not fail the same way twice run alone. The same way is at the same line, and after a
+ * noisy run also for the same reason to the letter: what disturbance brings about does not come out alike twice.
  */
 enum phase { PHASE_ALL, PHASE_CONFIRM, PHASE_ALONE };
 #define CONFIRM_MOST (5 * PL_NSEC_PER_SEC)	/* a quiet failure of a script that takes longer than this is believed at once */
@@ -112,24 +113,46 @@ static void settle_noisy(struct slot *slot)
 		slot->outcome.verdict = OUTCOME_NOISY;
 }
 
-/* Whether what came of a script is final; else slot->next says when it is to run again. `line`: of its failure before, 0: none. */
-static bool final(const struct session_state *state, struct slot *slot, unsigned line)
+/* How a script failed, told from how it failed before. */
+struct way {
+	unsigned line;		/* 0: it did not */
+	uint64_t reason;	/* a hash */
+};
+
+static struct way way_of(const struct slot *slot)
+{
+	struct way way = { 0 };
+	const char *reason;
+
+	if (!slot->arena || !failed(&slot->outcome))
+		return way;
+	way.line = outcome_line(&slot->outcome);
+	reason = outcome_reason(&slot->outcome);
+	for (way.reason = 14695981039346656037u; reason && *reason; reason++)	/* FNV-1a */
+		way.reason = (way.reason ^ (uint8_t)*reason) * 1099511628211u;
+	return way;
+}
+
+/* Whether what came of a script is final; else slot->next says when it is to run again. */
+static bool final(const struct session_state *state, struct slot *slot, struct way before)
 {
 	bool bad = failed(&slot->outcome), noisy = bad && slot->outcome.noisy;
 	bool confirm = state->session->workers > 1 && slot->outcome.wall <= CONFIRM_MOST;
+	struct way way = way_of(slot);
+	bool same_line = bad && way.line == before.line, same = same_line && way.reason == before.reason;
 
 	slot->next = PHASE_ALONE;
 	if (!state->session->real_time)
 		return true;
 	switch (state->phase) {
 	case PHASE_ALL:
-		if (!noisy && confirm)
+		if (confirm)
 			slot->next = PHASE_CONFIRM;
 		return !bad || (!noisy && !confirm);
 	case PHASE_CONFIRM:
-		return bad && !noisy && outcome_line(&slot->outcome) == line;
+		return same || (same_line && !noisy);
 	case PHASE_ALONE:
-		return !noisy || slot->tries >= NOISY_TRIES;
+		return !noisy || same || slot->tries >= NOISY_TRIES;
 	}
 	return true;
 }
@@ -138,12 +161,13 @@ static void on_done(void *context, unsigned job, const struct outcome *outcome)
 {
 	struct session_state *state = context;
 	struct slot *slot = &state->slot[job];
-	unsigned line = slot->arena ? outcome_line(&slot->outcome) : 0;
+	struct way before = way_of(slot);
 
 	slot->tries++;
 	keep(slot, outcome, state->session->paths->path[job]);
-	slot->settled = final(state, slot, line);
-	if (slot->settled && failed(&slot->outcome) && slot->outcome.noisy && state->session->real_time)
+	slot->settled = final(state, slot, before);
+	if (slot->settled && failed(&slot->outcome) && slot->outcome.noisy && state->session->real_time &&
+	    way_of(slot).reason != before.reason)
 		settle_noisy(slot);
 	state->settled += slot->settled;
 	if (slot->settled)
