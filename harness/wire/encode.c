@@ -410,14 +410,17 @@ static void finish_udplite(struct encoder *e, unsigned i, size_t length)
 static void finish_ipv4(struct encoder *e, unsigned i, size_t length)
 {
 	const struct layer *layer = &e->packet->layer[i];
-	size_t header = header_size(e->packet, layer);
+	size_t header = header_size(e->packet, layer), summed = wire_value(layer, WF_IPV4_IHL, header / 4) * 4;
 
 	if (length > 0xffff && !wire_known(layer, WF_IPV4_LENGTH))
 		e->error = "an IPv4 packet has at most 65535 bytes";
 	if (header > 60 && !wire_known(layer, WF_IPV4_IHL))
 		e->error = "IPv4 options have at most 40 bytes";
 	set16(e->bytes + e->start[i] + 2, wire_value(layer, WF_IPV4_LENGTH, length));
-	fill_checksum(e, i, 10, WF_IPV4_CHECKSUM, header, 0);
+	/* A receiver sums as many bytes as the header says that it has, also where what follows is the script's own bytes. */
+	if (summed < header)
+		summed = header;
+	fill_checksum(e, i, 10, WF_IPV4_CHECKSUM, summed < length ? summed : length, 0);
 }
 
 static void finish_ipv6(struct encoder *e, unsigned i, size_t length)

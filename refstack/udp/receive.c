@@ -109,7 +109,7 @@ static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *pack
 {
 	uint32_t kept;
 
-	if (ip_header(packet)->ttl < sk->min_ttl || !covers_enough(udp_sk(sk), packet)) {
+	if (!covers_enough(udp_sk(sk), packet)) {
 		sk->drops++;
 		drop(stack, packet);
 		return;

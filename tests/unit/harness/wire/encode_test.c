@@ -105,6 +105,21 @@ Test(encode, given_fields_stand)
 	}
 }
 
+/* A header that is said to be longer than what the packet names of it takes the bytes that follow for its own. */
+Test(encode, a_longer_header_is_summed_whole)
+{
+	struct packet *packet = arena_alloc(arena, sizeof(*packet)), *decoded;
+	static const uint8_t bytes[8] = { 0x94, 4, 0, 0, 'a', 'b', 'c', 'd' };
+
+	*packet = (struct packet){ .layers = 2, .payload_given = true, .payload = bytes, .payload_length = sizeof(bytes) };
+	packet->layer[0].kind = LAYER_IPV4;
+	packet->layer[1].kind = LAYER_RAW;
+	wire_set(&packet->layer[0], WF_IPV4_IHL, 6);
+	decoded = through_bytes(packet, arena);
+	cr_assert_eq(wire_get(&decoded->layer[0], WF_IPV4_IHL), 6);
+	cr_assert_eq(decoded->layer[0].checksum, CHECKSUM_RIGHT);
+}
+
 Test(encode, values_that_do_not_fit_are_refused)
 {
 	for (unsigned field = 0; field < WF_COUNT; field++) {
