@@ -318,6 +318,10 @@ static _Noreturn void first_main(const struct shell_side *side)
 	dup2(null, STDERR_FILENO);
 	while (poll(&watched, 1, -1) <= 0)
 		;
+	/* Everybody else in this pid namespace ends first: a command could still be making files. */
+	kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
 	leftovers_remove(side);
 	_exit(0);
 }
