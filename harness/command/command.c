@@ -35,8 +35,11 @@ static int init_catch_up(struct commands *commands, struct arena *arena, const c
 	struct target *fresh;
 	int status = refstack_target.open(commands->config, arena, &fresh, error);
 
-	if (status)
+	if (status) {
+		if (!*error)
+			*error = "no memory for another stack";
 		return status;
+	}
 	command_jail_show(commands->jail, refstack_target_stack(fresh));
 	status = command_jail_run(commands->jail, commands->init, arena, error);
 	command_jail_show(commands->jail, commands->stack);

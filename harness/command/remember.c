@@ -50,6 +50,7 @@ struct init_file {
 
 struct init_effect {
 	struct init_effect *next;
+	struct arena *arena;		/* that it lies in */
 	const char *key;
 	size_t key_length;
 	struct init_write *write, **write_tail;
@@ -58,7 +59,7 @@ struct init_effect {
 };
 
 struct init_recording {
-	struct arena *arena;		/* of the effect */
+	struct arena *arena;		/* the effect's */
 	struct init_effect *effect;
 	const struct target_config *config;
 	const char *command;
@@ -293,6 +294,7 @@ struct init_recording *init_record(const struct target_config *config, const cha
 	recording->config = config;
 	recording->command = command;
 	recording->effect = arena_alloc(arena, sizeof(*recording->effect));
+	recording->effect->arena = arena;
 	recording->effect->key = key.bytes;
 	recording->effect->key_length = key.length;
 	recording->effect->write_tail = &recording->effect->write;
