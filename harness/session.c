@@ -13,8 +13,8 @@
 
 /*
  * In real time, scripts that run beside each other disturb each other. First all run; those that failed run once more, still
- * beside each other; and those that did not fail the same way twice run alone. The same way is at the same line, and after a
- * noisy run also for the same reason to the letter: what disturbance brings about does not come out alike twice.
+ * beside each other, unless they were noisy; and those that were, or that did not fail at the same line twice, run alone, until a
+ * run is not noisy or fails for the same reason, to the letter, as the one before.
  */
 enum phase { PHASE_ALL, PHASE_CONFIRM, PHASE_ALONE };
 #define CONFIRM_MOST (5 * PL_NSEC_PER_SEC)	/* a quiet failure of a script that takes longer than this is believed at once */
@@ -139,20 +139,20 @@ static bool final(const struct session_state *state, struct slot *slot, struct w
 	bool bad = failed(&slot->outcome), noisy = bad && slot->outcome.noisy;
 	bool confirm = state->session->workers > 1 && slot->outcome.wall <= CONFIRM_MOST;
 	struct way way = way_of(slot);
-	bool same_line = bad && way.line == before.line, same = same_line && way.reason == before.reason;
+	bool same_line = bad && way.line == before.line;
 
 	slot->next = PHASE_ALONE;
 	if (!state->session->real_time)
 		return true;
 	switch (state->phase) {
 	case PHASE_ALL:
-		if (confirm)
+		if (!noisy && confirm)
 			slot->next = PHASE_CONFIRM;
 		return !bad || (!noisy && !confirm);
 	case PHASE_CONFIRM:
-		return same || (same_line && !noisy);
+		return same_line && !noisy;
 	case PHASE_ALONE:
-		return !noisy || same || slot->tries >= NOISY_TRIES;
+		return !noisy || (same_line && way.reason == before.reason) || slot->tries >= NOISY_TRIES;
 	}
 	return true;
 }

@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define COMMAND_COST (5 * PL_NSEC_PER_MSEC)	/* in which a command need not be running all the time */
 #define COMMAND_LATE_MOST PL_NSEC_PER_SEC
 
 /* Below /proc/sys, from "net/ipv4/tcp_sack" or "net.ipv4.tcp_sack": in a dotted name '/' stands for a dot, as in sysctl(8). */
@@ -184,6 +185,7 @@ static int kernel_command(struct target *target, const char *command, bool init,
 {
 	struct kernel_target *kernel = kernel_of(target);
 
+	pl_time late;
 	int status;
 
 	if (!kernel->shell) {
@@ -192,8 +194,9 @@ static int kernel_command(struct target *target, const char *command, bool init,
 	}
 	status = shell_run(kernel->shell, command, !init, arena, error);
 	/* The script's next events come as much later as a command was kept waiting. One that sleeps on purpose sleeps longer. */
-	if (!init && shell_idle(kernel->shell) < COMMAND_LATE_MOST && shell_idle(kernel->shell) > kernel->late)
-		kernel->late = shell_idle(kernel->shell);
+	late = shell_idle(kernel->shell) - COMMAND_COST;
+	if (!init && late < COMMAND_LATE_MOST && late > kernel->late)
+		kernel->late = late;
 	return status;
 }
 
