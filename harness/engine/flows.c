@@ -6,8 +6,8 @@
  * the flow that has them, and makes one when there is none, so that a script may follow several; and a packet that no socket
  * can own (a ping, a segment for a closed port) makes a bare flow of its protocol.
  *
- * Sequence numbers. With SYN set, the script's are absolute for the harness's side, and relative to the script's own first number
- * for the stack's side; without SYN they are relative to each side's first live number.
+ * Sequence numbers. With SYN set, the script's are absolute for the harness's side, and relative to the script's own first
+ * number for the stack's side; without SYN they are relative to each side's first live number.
  */
 #include "run.h"
 

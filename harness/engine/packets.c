@@ -4,7 +4,7 @@
  * Inbound: the packet is mapped to live terms, encoded and injected at its time.
  *
  * Outbound: the oldest packet that the stack sent for the flow and that no event has taken is the one that the script speaks
- * of; packets of other flows are passed over. One that carries less than the script says is joined with those that follow it
+ * of; packets of other flows wait for events of their own. One that carries less than the script says is joined with those that follow it
  * (an offload engine may have cut them), unless --strict_segments forbids it. Then everything that the script says, and what
  * its silence says (no options, no urgent pointer, an empty acknowledgement), is compared, and the time.
  */
@@ -102,17 +102,23 @@ static void run_inbound(struct run *run)
 }
 
 /* --- outbound ------------------------------------------------------------------------------------------------------------ */
-/* The next packet that was sent and is the flow's; those before it are passed over. NULL: none yet. */
+static void sent_unlink(struct run *run, struct sent **link)
+{
+	*link = (*link)->next;
+	if (!*link)
+		run->sent_tail = link;
+}
+
+/* The oldest packet that was sent, is the flow's and has not been taken. Those of other flows stay for theirs. NULL: none yet. */
 static struct sent *sent_take(struct run *run, struct flow *flow, const struct packet *expected)
 {
-	while (run->sent) {
-		struct sent *sent = run->sent;
+	for (struct sent **link = &run->sent; *link; link = &(*link)->next) {
+		struct sent *sent = *link;
 
-		run->sent = sent->next;
-		if (!run->sent)
-			run->sent_tail = &run->sent;
-		if (flow_takes_live_packet(run, flow, expected, sent->packet))
-			return sent;
+		if (!flow_takes_live_packet(run, flow, expected, sent->packet))
+			continue;
+		sent_unlink(run, link);
+		return sent;
 	}
 	return NULL;
 }
@@ -129,7 +135,7 @@ static struct sent *sent_wait(struct run *run, struct flow *flow, const struct p
 		run_drain(run);
 		calls_finish(run);
 		/* Nothing can happen any more, and a virtual clock has no reason to move. */
-		if (why == TARGET_TIME && !run->sent && run_now(run) == before)
+		if (why == TARGET_TIME && run_now(run) == before)
 			break;
 	}
 	return sent ? sent : sent_take(run, flow, expected);
@@ -412,20 +418,21 @@ void run_packet_event(struct run *run)
 		run_outbound(run);
 }
 
-/* expect nothing for t: no packet of any flow until then. */
+/* expect nothing for t: no packet of any flow is sent until then. */
 void run_nothing_event(struct run *run)
 {
 	pl_time until = run->event_at + run->event->quiet;
+	struct sent **link = &run->sent;
 
 	if (!run_wait_event(run))
 		return;
 	run_wait(run, until);
-	if (run->observing || run_stopped(run) || !run->sent)
+	while (*link && (*link)->at < run->event_at)
+		link = &(*link)->next;
+	if (run->observing || run_stopped(run) || !*link)
 		return;
-	run_fail(run, run->event, "a packet was sent at %.6f where none was expected", (double)run->sent->at / 1e9)->detail =
-		arena_printf(run->arena, "actual    %12.6f %s", (double)run->sent->at / 1e9,
-			     packet_print(run->sent->packet, run->arena, true));
-	run->sent = run->sent->next;
-	if (!run->sent)
-		run->sent_tail = &run->sent;
+	run_fail(run, run->event, "a packet was sent at %.6f where none was expected", (double)(*link)->at / 1e9)->detail =
+		arena_printf(run->arena, "actual    %12.6f %s", (double)(*link)->at / 1e9,
+			     packet_print((*link)->packet, run->arena, true));
+	sent_unlink(run, link);
 }

@@ -62,11 +62,11 @@ static void compare_with(bool first_virtual, bool second_virtual)
 		      &divergence);
 }
 
-#define DIFFERS(number, what)                                                                                                    \
-	do {                                                                                                                   \
-		cr_assert_not(divergence.same);                                                                                \
-		cr_assert(strstr(divergence.reason, what), "%s", divergence.reason);                                           \
-		cr_assert_eq(divergence.span.line, number, "line %d", divergence.span.line);                                     \
+#define DIFFERS(number, what) \
+	do { \
+		cr_assert_not(divergence.same); \
+		cr_assert(strstr(divergence.reason, what), "%s", divergence.reason); \
+		cr_assert_eq(divergence.span.line, number, "line %d", divergence.span.line); \
 	} while (0)
 
 Test(compare, ports_and_first_numbers_stand_for_each_other)

@@ -193,6 +193,24 @@ Test(run, packets_of_other_conversations_are_passed_over)
 	PASSES(fake_run(HANDSHAKE));
 }
 
+/* A peer on each of two ports; the first write is answered to the second. */
+static void answer_both(struct fake *made, const struct packet *packet)
+{
+	fake_answer_syn(made, packet);
+	if (made->ins != 2)
+		return;
+	fake_send(0, ". 5001:5001(0) ack 1 win 9", 8080, 700);
+	fake_send(0, ". 5001:5001(0) ack 1 win 8", 8080, 800);
+}
+
+Test(run, packets_of_a_flow_wait_for_their_event)
+{
+	fake.inject = answer_both;
+	PASSES(fake_run(LISTEN "+0 < 700 > 8080 S 0:0(0) win 1000\n+0 > 8080 > 700 S. 0:0(0) ack 1 <...>\n"
+			       "+0 < 800 > 8080 S 0:0(0) win 1000\n+0 > 8080 > 800 S. 0:0(0) ack 1 <...>\n"
+			       "+0 > 8080 > 800 . 1:1(0) ack 1 win 8\n+0 > 8080 > 700 . 1:1(0) ack 1 win 9\n"));
+}
+
 Test(run, a_failure_is_not_the_end_with_keep_going)
 {
 	struct run_result *result;
