@@ -5,6 +5,7 @@
  * value shorter than an int is EINVAL before the number of the option is looked at, and an option that is unknown, or cannot be
  * set or read, is ENOPROTOOPT.
  */
+#include "../socket/options.h"
 #include "conn.h"
 
 #include <linux/capability.h>
@@ -552,12 +553,19 @@ static const struct int_option {
 	[TCP_DELACK_MAX_US] = { set_delack_max, get_delack_max },
 };
 
+/* There is no TCP-AO here; that it cannot be repaired is told only to those who may repair at all. */
+#define TCP_AO_REPAIR_OPTION 42
+static int64_t refuse_ao_repair(const struct tcp_sock *tp)
+{
+	return capable(tp->sk.stack, CAP_NET_ADMIN) && tp->sk.state != TCP_LISTEN ? -ENOPROTOOPT : -EPERM;
+}
+
 /* --- the calls -------------------------------------------------------------------------------------------------------------------- */
 int64_t tcp_setsockopt(struct sock *sk, int level, int name, const void *value, socklen_t length)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 	if (level != IPPROTO_TCP)
-		return ip_setsockopt(sk, name, value, length);
+		return inet_setsockopt(sk, level, name, value, length);
 	if (!value && length)
 		return -EFAULT;
 	switch (name) {	/* those that may be shorter than an int */
@@ -580,6 +588,8 @@ int64_t tcp_setsockopt(struct sock *sk, int level, int name, const void *value, 
 		return tcp_set_repair_options(tp, value, length);
 	case TCP_REPAIR_WINDOW:
 		return tcp_set_repair_window(tp, value, length);
+	case TCP_AO_REPAIR_OPTION:
+		return refuse_ao_repair(tp);
 	default:
 		break;
 	}
@@ -594,7 +604,7 @@ int64_t tcp_getsockopt(struct sock *sk, int level, int name, void *value, sockle
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 	if (level != IPPROTO_TCP)
-		return ip_getsockopt(sk, name, value, length);
+		return inet_getsockopt(sk, level, name, value, length);
 	if (!length)
 		return -EFAULT;
 	if ((int)*length < 0)
@@ -612,6 +622,8 @@ int64_t tcp_getsockopt(struct sock *sk, int level, int name, void *value, sockle
 	default:
 		break;
 	}
+	if (name == TCP_AO_REPAIR_OPTION)
+		return refuse_ao_repair(tp);
 	if (name < 0 || name >= OPTION_COUNT || !int_options[name].get)
 		return -ENOPROTOOPT;
 	int64_t result = int_options[name].get(tp);

@@ -144,12 +144,10 @@ static int64_t get_saved_syn(struct tcp_sock *tp, void *value, socklen_t *length
 	return 0;
 }
 
+/* The keys that were set on this socket; those of the host are read elsewhere. */
 static int64_t get_fastopen_key(struct tcp_sock *tp, void *value, socklen_t *length)
 {
-	const struct sysctls *sysctl = &tp->sk.stack->sysctl;
-	bool own = tp->fastopenq.keys;
-	return sockopt_copy_out(value, length, own ? tp->fastopenq.key : sysctl->tcp_fastopen_key,
-				(own ? tp->fastopenq.keys : sysctl->tcp_fastopen_keys) * (size_t)FASTOPEN_KEY_LENGTH);
+	return sockopt_copy_out(value, length, tp->fastopenq.key, tp->fastopenq.keys * (size_t)FASTOPEN_KEY_LENGTH);
 }
 
 static int64_t get_cc_info(struct tcp_sock *tp, void *value, socklen_t *length)
