@@ -117,8 +117,14 @@ void sock_put(struct sock *sk)
 		sock_destroy(sk);
 }
 
+/* Listeners first: the connections in their accept queues are sockets of this list too, which they let go of. */
 void sock_destroy_all(struct pl_stack *stack)
 {
+	for (struct sock *sk = stack->descriptors->sockets, *next; sk; sk = next) {
+		next = sk->all_next;
+		if (sk->state == TCP_LISTEN)
+			sock_destroy(sk);
+	}
 	while (stack->descriptors->sockets)
 		sock_destroy(stack->descriptors->sockets);
 }
