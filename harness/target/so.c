@@ -9,6 +9,7 @@
  * Such stacks have no tunables that could be reached. Commands run in a network namespace of their own, with links that look
  * like the script's and lead nowhere, so that what scripts set up for a kernel succeeds and disturbs nothing.
  */
+#include <poll.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 
 #define PACKET_ROOM 65536
 #define RECEIVE_AGAIN (1 * PL_NSEC_PER_MSEC)	/* how long to sleep when the stack has no packet */
+#define THREAD_MOMENT 5	/* ms */
 #define SLEEP_MOST 100000			/* microseconds: usleep(3) need not take a second or more */
 
 struct so_packet {
@@ -45,6 +47,7 @@ struct so_target {
 	struct shell *shell;
 	const char *no_shell;		/* why there is none */
 	uint64_t file[1024 / 64];	/* descriptors of plain files, which are not the stack's */
+	unsigned under_way;		/* calls on threads */
 	bool told;			/* a call was finished that no wait has told of yet */
 };
 
@@ -136,6 +139,9 @@ static enum target_event so_wait(struct target *target, pl_time until, unsigned 
 				continue;
 			left = left < RECEIVE_AGAIN ? left : RECEIVE_AGAIN;
 		}
+		/* A thread whose call the last packet ended needs a moment of real time to say so, which virtual time would leap over. */
+		if (so->under_way && poll(&(struct pollfd){ .fd = workers_fd(so->workers), .events = POLLIN }, 1, THREAD_MOMENT) > 0)
+			continue;
 		so_sleep(so, left);
 		/* A stack whose clock does not follow its usleep has nothing more to come. */
 		nothing_moves = so_now(target) == now && left > RECEIVE_AGAIN;
@@ -325,10 +331,18 @@ static void call_finish(void *context, struct pl_call *call)
 		call->done(call);
 }
 
+static void thread_call_finish(void *context, struct pl_call *call)
+{
+	struct so_target *so = context;
+
+	so->under_way--;
+	call_finish(so, call);
+}
+
 static const struct workers_ops on_threads = {
 	.carry_out = carry_out,
 	.now = clock_now,
-	.finish = call_finish,
+	.finish = thread_call_finish,
 };
 
 static void so_submit(struct target *target, struct pl_call *call)
@@ -337,8 +351,10 @@ static void so_submit(struct target *target, struct pl_call *call)
 
 	call->finished = false;
 	call->submitted = so_now(target);
+	so->under_way++;
 	if (call->may_wait && workers_post(so->workers, call))
 		return;
+	so->under_way--;
 	call->result = carry_out(so, call, &(unsigned){ 0 });
 	call->completed = so_now(target);
 	call_finish(so, call);
