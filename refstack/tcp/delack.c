@@ -128,7 +128,8 @@ void tcp_send_delayed_ack(struct tcp_sock *tp)
 {
 	struct pl_stack *stack = tp->sk.stack;
 	uint32_t ato = bounded_ato(tp);
-	pl_time span = jiffies_to_time(stack, ato);
+	/* No ticks: the next one, which is half a tick away on the average. */
+	pl_time span = ato ? jiffies_to_time(stack, ato) : jiffies_to_time(stack, 1) / 2;
 	if (tp->ack.pending & ACK_TIMER) {
 		if (tp->delack_timer.deadline <= stack->now + jiffies_to_time(stack, ato >> 2)) {
 			tcp_send_ack(tp);

@@ -10,6 +10,9 @@
 
 #include <linux/capability.h>
 
+#ifndef TCP_AO_REPAIR
+#define TCP_AO_REPAIR 42
+#endif
 #ifndef TCP_IS_MPTCP
 #define TCP_IS_MPTCP 43
 #endif
@@ -210,9 +213,14 @@ static int64_t set_user_timeout(struct tcp_sock *tp, int value)
 	return 0;
 }
 
+static bool may_repair(const struct tcp_sock *tp)
+{
+	return capable(tp->sk.stack, CAP_NET_ADMIN) && tp->sk.state != TCP_LISTEN;
+}
+
 static int64_t set_repair(struct tcp_sock *tp, int value)
 {
-	if (!capable(tp->sk.stack, CAP_NET_ADMIN) || tp->sk.state == TCP_LISTEN)
+	if (!may_repair(tp))
 		return -EPERM;
 	switch (value) {
 	case TCP_REPAIR_ON:
@@ -354,6 +362,18 @@ static int64_t set_rto_min(struct tcp_sock *tp, int value)
 static int64_t set_delack_max(struct tcp_sock *tp, int value)
 {
 	return set_short_span(tp, &tp->delack_max, value);
+}
+
+/* Authentication (RFC 5925) is not there, but who may not repair is told so first. */
+static int64_t get_ao_repair(struct tcp_sock *tp)
+{
+	return may_repair(tp) ? -ENOPROTOOPT : -EPERM;
+}
+
+static int64_t set_ao_repair(struct tcp_sock *tp, int value)
+{
+	(void)value;
+	return get_ao_repair(tp);
 }
 
 /* --- ints: reading ---------------------------------------------------------------------------------------------------------------- */
@@ -547,6 +567,7 @@ static const struct int_option {
 	[TCP_FASTOPEN_NO_COOKIE] = { set_fastopen_no_cookie, get_fastopen_no_cookie },
 	[TCP_INQ] = { set_inq, get_inq },
 	[TCP_TX_DELAY] = { set_tx_delay, get_tx_delay },
+	[TCP_AO_REPAIR] = { set_ao_repair, get_ao_repair },
 	[TCP_IS_MPTCP] = { NULL, get_zero },
 	[TCP_RTO_MAX_MS] = { set_rto_max, get_rto_max },
 	[TCP_RTO_MIN_US] = { set_rto_min, get_rto_min },

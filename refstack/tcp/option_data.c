@@ -178,7 +178,7 @@ static int64_t get_zerocopy_receive(struct tcp_sock *tp, void *value, socklen_t 
 	if (*length > sizeof(zc)) {
 		for (size_t i = sizeof(zc); i < *length; i++)
 			if (((const uint8_t *)value)[i])
-				return -E2BIG;
+				return -EINVAL;
 		*length = sizeof(zc);
 	}
 	memcpy(&zc, value, *length);
