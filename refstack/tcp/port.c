@@ -217,8 +217,7 @@ static int bind_given_port(struct tcp_sock *tp, uint16_t port)
 {
 	struct tcp_bind_bucket *bucket = bucket_find(tp->sk.stack, port);
 	if (bucket && !bucket_empty(bucket)) {
-		bool reuse = tp->sk.reuse && tp->sk.state != TCP_LISTEN;
-		bool alike = tp->sk.reuse > 1 || (bucket->fastreuse > 0 && reuse) || reuseport_matches(bucket, tp);
+		bool alike = tp->sk.reuse > 1 || reuseport_matches(bucket, tp);
 		if (!alike && bucket_conflicts(bucket, tp, true, true))
 			return -EADDRINUSE;
 	}
