@@ -17,7 +17,6 @@
 #include "host_files.h"
 
 #define WALL_CLOCK INT64_C(1700000000000000000)	/* what CLOCK_REALTIME reads at instant 0: any time will do, the same always */
-#define JIFFY_OFFSET (250 * PL_NSEC_PER_USEC)	/* scripts start this far into a jiffy, as on the kernel */
 /*
  * What a call takes. On a live host nothing happens in no time, and scripts lean on it: a round trip that begins within a call and
  * ends a given time after it is longer than that time, so that comparisons of spans do not come out even.
@@ -192,7 +191,7 @@ static pl_time refstack_start(struct target *target)
 {
 	struct refstack *refstack = refstack_of(target);
 	pl_time jiffy = PL_NSEC_PER_SEC / refstack->hz;
-	pl_time at = (pl_stack_now(refstack->stack) + SETTLING) / jiffy * jiffy + JIFFY_OFFSET;
+	pl_time at = (pl_stack_now(refstack->stack) + SETTLING) / jiffy * jiffy + jiffy * 3 / 8;	/* as on the kernel */
 
 	pl_stack_run_until(refstack->stack, at);
 	return at;
