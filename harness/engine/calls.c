@@ -275,7 +275,7 @@ static void call_wait(struct run *run, const struct pl_call *call, pl_time until
 
 		if (before >= until)
 			return;
-		why = run->ops->wait(run->target, run->start + until, 1u << TARGET_CALL);
+		why = run_pause(run, until, 1u << TARGET_CALL);
 		if (why == TARGET_TIME && run_now(run) == before)
 			return;
 	}

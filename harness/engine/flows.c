@@ -131,7 +131,7 @@ uint16_t flow_ephemeral_port(struct run *run)
 }
 
 /* A flow that nothing but this packet speaks of. Numbers it cannot give are the flow under test's, as packetdrill has them. */
-static struct flow *flow_bare(struct run *run, const struct tuple *tuple, int protocol, bool inbound)
+static struct flow *flow_bare(struct run *run, const struct tuple *tuple, int protocol, bool inbound, unsigned link)
 {
 	const struct flow *model = run->flow;
 	struct flow *flow = flow_new(run, FLOW_BARE, 0, protocol);
@@ -140,8 +140,9 @@ static struct flow *flow_bare(struct run *run, const struct tuple *tuple, int pr
 	uint16_t local_port = inbound ? tuple->destination_port : tuple->source_port;
 	uint16_t remote_port = inbound ? tuple->source_port : tuple->destination_port;
 
-	flow->live.local = local->s_addr ? *local : run->settings.local;
-	flow->live.remote = remote->s_addr ? *remote : run->settings.remote;
+	flow->link = link;
+	flow->live.local = local->s_addr ? *local : link_local(run, link);
+	flow->live.remote = remote->s_addr ? *remote : link_remote(run, link);
 	if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE) {
 		flow->live.local_port = local_port ? local_port : (uint16_t)run->settings.bind_port;
 		flow->live.remote_port = remote_port ? remote_port : flow_ephemeral_port(run);
@@ -155,7 +156,7 @@ static struct flow *flow_bare(struct run *run, const struct tuple *tuple, int pr
 }
 
 /* A packet for a listener makes a connection. */
-static struct flow *flow_passive(struct run *run, const struct packet *packet, const struct tuple *tuple)
+static struct flow *flow_passive(struct run *run, const struct packet *packet, const struct tuple *tuple, unsigned link)
 {
 	struct flow *flow = flow_new(run, FLOW_PASSIVE, SOCK_STREAM, IPPROTO_TCP);
 	uint32_t first = (uint32_t)wire_get(packet_layer(packet, LAYER_TCP), WF_TCP_SEQ);
@@ -163,8 +164,8 @@ static struct flow *flow_passive(struct run *run, const struct packet *packet, c
 	flow->script.remote_port = tuple->source_port;
 	flow->script.local_port = tuple->destination_port;
 	flow->script.remote_isn = flow->live.remote_isn = first;
-	flow->live.remote = tuple->source.s_addr ? tuple->source : run->settings.remote;
-	flow->live.local = tuple->destination.s_addr ? tuple->destination : run->settings.local;
+	flow->live.remote = tuple->source.s_addr ? tuple->source : link_remote(run, link);
+	flow->live.local = tuple->destination.s_addr ? tuple->destination : link_local(run, link);
 	flow->live.remote_port = tuple->source_port ? tuple->source_port : flow_ephemeral_port(run);
 	flow->live.local_port = tuple->destination_port ? tuple->destination_port : (uint16_t)run->settings.bind_port;
 	return flow;
@@ -198,7 +199,7 @@ static struct flow *flow_named(const struct run *run, const struct tuple *tuple,
 
 /* A packet that gives ports or addresses. */
 static struct flow *flow_by_name(struct run *run, const struct packet *packet, const struct tuple *tuple, int protocol,
-				 bool inbound)
+				 bool inbound, unsigned link)
 {
 	struct flow *flow = flow_named(run, tuple, protocol, inbound);
 
@@ -207,12 +208,12 @@ static struct flow *flow_by_name(struct run *run, const struct packet *packet, c
 	if (!inbound && run->flow && run->flow->protocol == protocol && run->flow->state != FLOW_LISTENING)
 		return run->flow;
 	if (inbound && protocol == IPPROTO_TCP && (tcp_flags(packet) & (WIRE_SYN | WIRE_ACK | WIRE_RST)) == WIRE_SYN) {
-		flow = flow_passive(run, packet, tuple);
+		flow = flow_passive(run, packet, tuple, link);
 		if (!run->flow || run->flow->state == FLOW_LISTENING || run->flow->state == FLOW_BARE)
 			run->flow = flow;
 		return flow;
 	}
-	return flow_bare(run, tuple, protocol, inbound);
+	return flow_bare(run, tuple, protocol, inbound, link);
 }
 
 /* An ICMP error speaks of the flow under test, whatever that is. */
@@ -228,15 +229,15 @@ bool is_icmp_error(const struct packet *packet)
 	}
 }
 
-static struct flow *flow_of_protocol(const struct run *run, int protocol)
+static struct flow *flow_of_protocol(const struct run *run, int protocol, unsigned link)
 {
 	for (struct flow *flow = run->flows; flow; flow = flow->next)
-		if (flow->protocol == protocol && flow->state == FLOW_BARE)
+		if (flow->protocol == protocol && flow->state == FLOW_BARE && flow->link == link)
 			return flow;
 	return NULL;
 }
 
-struct flow *flow_for_script_packet(struct run *run, const struct packet *packet, bool inbound)
+struct flow *flow_for_script_packet(struct run *run, const struct packet *packet, bool inbound, unsigned link)
 {
 	const struct layer *transport = packet_transport(packet);
 	int protocol = transport ? layer_protocol(transport->kind) : IPPROTO_RAW;
@@ -253,14 +254,14 @@ struct flow *flow_for_script_packet(struct run *run, const struct packet *packet
 		return flow;
 	}
 	if (named)
-		return flow_by_name(run, packet, &tuple, protocol, inbound);
+		return flow_by_name(run, packet, &tuple, protocol, inbound, link);
 	if (protocol == IPPROTO_TCP && inbound &&
 	    (!flow || flow->state == FLOW_LISTENING || flow->protocol != IPPROTO_TCP))
-		return run->flow = flow_passive(run, packet, &tuple);
+		return run->flow = flow_passive(run, packet, &tuple, link);
 	if (flow && (flow->protocol == protocol || is_icmp_error(packet)))
 		return flow;
-	flow = flow_of_protocol(run, protocol);
-	return flow ? flow : flow_bare(run, &tuple, protocol, inbound);
+	flow = flow_of_protocol(run, protocol, link);
+	return flow ? flow : flow_bare(run, &tuple, protocol, inbound, link);
 }
 
 /* --- what the stack sent -------------------------------------------------------------------------------------------------- */
@@ -291,6 +292,14 @@ static bool is_first_of(const struct flow *flow, const struct packet *packet, co
 	return flow->state == FLOW_CONNECTING;
 }
 
+/* What an Ethernet header would have inside: IP of either version, ARP, or bytes of another type. */
+static enum layer_kind network_layer(const struct packet *packet)
+{
+	unsigned i = packet->layers && packet->layer[0].kind == LAYER_ETHERNET;
+
+	return i < packet->layers ? packet->layer[i].kind : LAYER_NONE;
+}
+
 bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct packet *expected, const struct packet *packet)
 {
 	const struct layer *wanted = packet_transport(expected), *transport = packet_transport(packet);
@@ -299,6 +308,8 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 	struct in_addr remote = flow->live.remote.s_addr ? flow->live.remote : run->settings.remote;
 	uint16_t port;
 
+	if (network_layer(expected) != network_layer(packet))
+		return false;
 	if (!transport)
 		return !wanted;
 	if (wanted && transport->kind == LAYER_ICMP && wanted->kind == LAYER_ICMP)

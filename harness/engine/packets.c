@@ -49,32 +49,18 @@ static void inbound_state(struct flow *flow, const struct packet *packet)
 	}
 }
 
-/* The index of the link that the event names; the first when it names none, -1 when there is no such link. */
-static int link_index(const struct run *run, const struct packet_spec *spec)
-{
-	if (!spec->link)
-		return 0;
-	for (unsigned i = 0; i < run->config.links; i++)
-		if (!strcmp(run->config.link[i].name, spec->link))
-			return (int)i;
-	return -1;
-}
-
-static void run_inbound(struct run *run)
+static void run_inbound(struct run *run, unsigned link)
 {
 	const struct packet_spec *spec = run->event->packet;
-	struct flow *flow = flow_for_script_packet(run, &spec->packet, true);
+	struct flow *flow;
 	struct packet *packet;
 	const uint8_t *bytes;
 	const char *error = NULL;
 	size_t length;
 	unsigned entry, gso;
-	int status, link = link_index(run, spec);
+	int status;
 
-	if (link < 0) {
-		run_error(run, run->event, "there is no link %s", spec->link);
-		return;
-	}
+	flow = flow_for_script_packet(run, &spec->packet, true, link);
 	if (!run_wait_event(run))
 		return;
 	inbound_state(flow, &spec->packet);
@@ -82,6 +68,10 @@ static void run_inbound(struct run *run)
 	quote_default(run, packet);
 	if (!flow_map_inbound(run, flow, packet, &error)) {
 		run_fail(run, run->event, "inbound packet: %s", error);
+		return;
+	}
+	if (!link_complete(run, link, packet, &error)) {
+		run_error(run, run->event, "%s", error);
 		return;
 	}
 	bytes = packet_encode(packet, run->arena, &length, &error);
@@ -92,11 +82,12 @@ static void run_inbound(struct run *run)
 	run_drain(run);
 	entry = trace_add(run, TRACE_PACKET_IN, run->event, run_now(run));
 	run->result->trace.entry[entry].packet = &spec->packet;
+	run->result->trace.entry[entry].link = link;
 	run->result->trace.entry[entry].bytes = bytes;
 	run->result->trace.entry[entry].length = length;
 	gso = packet_layer(packet, LAYER_TCP) ? run->settings.mss : 0;
 	run->result->trace.entry[entry].gso_size = gso;
-	status = run->ops->inject(run->target, (unsigned)link, bytes, length, gso);
+	status = run->ops->inject(run->target, link, bytes, length, gso);
 	if (status < 0)
 		run_error(run, run->event, "the packet cannot be injected: %s", errno_text(run, -status));
 }
@@ -110,11 +101,13 @@ static void sent_unlink(struct run *run, struct sent **link)
 }
 
 /* The oldest packet that was sent, is the flow's and has not been taken. Those of other flows stay for theirs. NULL: none yet. */
-static struct sent *sent_take(struct run *run, struct flow *flow, const struct packet *expected)
+static struct sent *sent_take(struct run *run, struct flow *flow, const struct packet *expected, int link_named)
 {
 	for (struct sent **link = &run->sent; *link; link = &(*link)->next) {
 		struct sent *sent = *link;
 
+		if (link_named >= 0 && sent->link != (unsigned)link_named)
+			continue;
 		if (!flow_takes_live_packet(run, flow, expected, sent->packet))
 			continue;
 		sent_unlink(run, link);
@@ -123,11 +116,11 @@ static struct sent *sent_take(struct run *run, struct flow *flow, const struct p
 	return NULL;
 }
 
-static struct sent *sent_wait(struct run *run, struct flow *flow, const struct packet *expected, pl_time deadline)
+static struct sent *sent_wait(struct run *run, struct flow *flow, const struct packet *expected, int link_named, pl_time deadline)
 {
 	struct sent *sent;
 
-	while (!(sent = sent_take(run, flow, expected)) && run_now(run) < deadline && !run_stopped(run)) {
+	while (!(sent = sent_take(run, flow, expected, link_named)) && run_now(run) < deadline && !run_stopped(run)) {
 		pl_time before = run_now(run);
 		enum target_event why = run->ops->wait(run->target, run->start + deadline,
 						       1u << TARGET_PACKET | (run->calls ? 1u << TARGET_CALL : 0));
@@ -138,7 +131,7 @@ static struct sent *sent_wait(struct run *run, struct flow *flow, const struct p
 		if (why == TARGET_TIME && run_now(run) == before)
 			break;
 	}
-	return sent ? sent : sent_take(run, flow, expected);
+	return sent ? sent : sent_take(run, flow, expected, link_named);
 }
 
 static uint64_t tcp_get(const struct packet *packet, enum wire_field field)
@@ -277,6 +270,7 @@ static void outbound_fail(struct run *run, const struct packet *said, const stru
 			  const char *reason, const struct packet_difference *difference, unsigned count)
 {
 	const struct packet *shown = packet_project(actual, said, run->arena);
+	const char *link = run->event->packet->link;
 	struct failure *failure;
 
 	if (run->settings.non_fatal_packet) {
@@ -288,8 +282,8 @@ static void outbound_fail(struct run *run, const struct packet *said, const stru
 		failure = run_fail(run, run->event, "outbound packet: %s", reason);
 	}
 	failure->detail = difference_text(run, said, shown, at, difference, count);
-	failure->suggestion = arena_printf(run->arena, "%s %s", event_time_text(run, run->event),
-					   packet_print(shown, run->arena, true));
+	failure->suggestion = arena_printf(run->arena, "%s > %s%s%s", event_time_text(run, run->event), link ? link : "",
+					   link ? ": " : "", packet_print(shown, run->arena, true) + 2);
 }
 
 static void outbound_compare(struct run *run, struct flow *flow, struct packet *actual, pl_time at)
@@ -348,16 +342,16 @@ static pl_time patience(const struct run *run)
 	return run->event->time.kind == TIME_ANY ? run_now(run) + PATIENCE_ANY : due + PATIENCE;
 }
 
-static void run_outbound(struct run *run)
+static void run_outbound(struct run *run, int link_named)
 {
 	const struct packet *said = &run->event->packet->packet;
-	struct flow *flow = flow_for_script_packet(run, said, false);
+	struct flow *flow = flow_for_script_packet(run, said, false, link_named < 0 ? 0 : (unsigned)link_named);
 	pl_time deadline = patience(run), at = 0;
 	struct packet *whole = NULL;
 	size_t wanted = said->payload_given ? said->payload_length : 0, piece = 0;
 
 	do {
-		struct sent *sent = sent_wait(run, flow, said, deadline);
+		struct sent *sent = sent_wait(run, flow, said, link_named, deadline);
 		struct packet *packet;
 
 		if (run_stopped(run))
@@ -389,15 +383,15 @@ static void run_outbound(struct run *run)
  * segment acknowledges, and what the script calls a timestamp. The next packet of the flow is taken for it. It is waited for as
  * long as a run would, so that what comes next comes at the same moment of the conversation on every target.
  */
-static void observe_outbound(struct run *run)
+static void observe_outbound(struct run *run, int link_named)
 {
 	const struct packet *said = &run->event->packet->packet;
-	struct flow *flow = flow_for_script_packet(run, said, false);
+	struct flow *flow = flow_for_script_packet(run, said, false, link_named < 0 ? 0 : (unsigned)link_named);
 	pl_time due = run->event->time.kind == TIME_ANY ? run_now(run) + PATIENCE_OBSERVED : patience(run);
 	size_t wanted = said->payload_given ? said->payload_length : 0, got = 0;
 
 	do {
-		struct sent *sent = sent_wait(run, flow, said, due);
+		struct sent *sent = sent_wait(run, flow, said, link_named, due);
 		struct packet *packet;
 
 		if (!sent)
@@ -410,12 +404,17 @@ static void observe_outbound(struct run *run)
 
 void run_packet_event(struct run *run)
 {
-	if (run->event->packet->inbound)
-		run_inbound(run);
+	const struct packet_spec *spec = run->event->packet;
+	int link = link_index(run, spec->link);
+
+	if (link < 0)
+		run_error(run, run->event, "there is no link %s", spec->link);
+	else if (spec->inbound)
+		run_inbound(run, (unsigned)link);
 	else if (run->observing)
-		observe_outbound(run);
+		observe_outbound(run, spec->link ? link : -1);
 	else
-		run_outbound(run);
+		run_outbound(run, spec->link ? link : -1);
 }
 
 /* expect nothing for t: no packet of any flow is sent until then. */

@@ -22,6 +22,8 @@ static void sent_add(struct run *run, const struct target_packet *raw)
 	struct trace_entry *entry;
 
 	packet_decode(raw->bytes, raw->length, run->config.link[raw->link].kind == PL_LINK_ETHERNET, run->arena, packet);
+	if (link_answered(run, raw->link, packet))
+		return;
 	packet->time = raw->time - run->start;
 	packet->gso_size = raw->gso_size;
 	packet->gso_segments = raw->gso_segments;
@@ -46,12 +48,24 @@ void run_drain(struct run *run)
 		sent_add(run, &raw);
 }
 
+enum target_event run_pause(struct run *run, pl_time until, unsigned want)
+{
+	enum target_event why;
+
+	if (run->answering)
+		want |= 1u << TARGET_PACKET;
+	why = run->ops->wait(run->target, run->start + until, want);
+	if (why == TARGET_PACKET)
+		run_drain(run);
+	return why;
+}
+
 void run_wait(struct run *run, pl_time until)
 {
 	unsigned want = run->calls ? 1u << TARGET_CALL : 0;
 
 	while (run_now(run) < until && !run_stopped(run)) {
-		run->ops->wait(run->target, run->start + until, want);
+		run_pause(run, until, want);
 		calls_finish(run);
 		want = run->calls ? 1u << TARGET_CALL : 0;
 	}
@@ -137,7 +151,11 @@ static void config_make(struct run *run)
 			.mtu = link->mtu ? link->mtu : link->kind == PL_LINK_LOOPBACK ? 65536 : 1500,
 			.local = link->local,
 			.prefix_length = link->prefix_length,
+			.neighbour.s_addr = link->arp == LINK_ARP_PERMANENT ? link->remote.s_addr : 0,
 		};
+		run->far_end[i + 1] = link->remote;
+		if (link->arp == LINK_ARP_ANSWER)
+			run->answering |= 1u << (i + 1);
 	}
 }
 

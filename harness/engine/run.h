@@ -69,6 +69,7 @@ struct flow {
 	int type, protocol;		/* SOCK_*, IPPROTO_* */
 	int live_fd;			/* -1: none yet */
 	struct flow_ends script, live;
+	unsigned link;			/* of a bare flow */
 	/* Outbound TCP timestamps seen: what the script called them and what they were. */
 	struct timestamp_pair {
 		struct timestamp_pair *next;
@@ -124,6 +125,8 @@ struct run {
 
 	const struct target_ops *ops;
 	struct target_config config;
+	struct in_addr far_end[EXTRA_LINKS + 1];	/* by link; 0: not said */
+	uint32_t answering;		/* bit per link: its far end answers ARP by itself */
 	struct target *target;
 	pl_time start;			/* the target's instant of script time 0 */
 
@@ -150,6 +153,8 @@ struct run {
 pl_time run_now(const struct run *run);			/* script time */
 /* The packets sent so far move into run->sent and the trace. */
 void run_drain(struct run *run);
+/* Wait once, as target_ops.wait does; far ends of links do meanwhile what they do by themselves. `until` is a script time. */
+enum target_event run_pause(struct run *run, pl_time until, unsigned want);
 /* Until script time `until`; packets and finished calls are dealt with meanwhile. */
 void run_wait(struct run *run, pl_time until);
 /* Wait for the event's own time, and check that it was not passed by more than the tolerance. False: it failed. */
@@ -174,7 +179,7 @@ const char *errno_text(const struct run *run, int error);		/* "EAGAIN (Resource 
 /* flows.c */
 struct flow *flow_new(struct run *run, enum flow_state state, int type, int protocol);
 /* The flow that a script's packet belongs to, made when the packet makes it. NULL: failed. */
-struct flow *flow_for_script_packet(struct run *run, const struct packet *packet, bool inbound);
+struct flow *flow_for_script_packet(struct run *run, const struct packet *packet, bool inbound, unsigned link);
 /* Whether a packet that was sent belongs to the flow; learns the local port and first sequence number of a connecting one. */
 bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct packet *expected, const struct packet *packet);
 uint16_t flow_ephemeral_port(struct run *run);
@@ -192,6 +197,17 @@ void layer_clear(struct layer *layer, enum wire_field field);
 /* packets.c */
 void run_packet_event(struct run *run);
 void run_nothing_event(struct run *run);
+
+/* link.c */
+/* The index of a link by name; the first when it is NULL, -1 when there is no such link. */
+int link_index(const struct run *run, const char *name);
+/* The addresses of the two ends of a link, as far as anything is said of them. */
+struct in_addr link_local(const struct run *run, unsigned link);
+struct in_addr link_remote(const struct run *run, unsigned link);
+/* What an inbound packet does not say of its Ethernet header and of ARP. False: *error, the link does not carry such packets. */
+bool link_complete(const struct run *run, unsigned link, struct packet *packet, const char **error);
+/* Whether a packet that was sent is an ARP request that the far end answers by itself; it has done so. */
+bool link_answered(struct run *run, unsigned link, const struct packet *packet);
 
 /* calls.c */
 void run_call_event(struct run *run);

@@ -109,6 +109,7 @@ struct event *event_packet(struct parse *parse, bool inbound, struct prefixes pr
 	struct event *event = event_new(parse, EVENT_PACKET);
 	struct packet_spec *spec = event->packet = body->spec;
 
+	body_frame(prefixes, body);
 	ip_fields(parse, &body->packet->layer[0], body->ip);
 	check_direction(parse, body->packet, inbound, &body->place);
 	push_prefixes(parse, body->packet, prefixes, place);

@@ -86,22 +86,25 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %token CODE		"Python code"
 %token IPV4_ADDRESS	"an IPv4 address"
 %token IPV6_ADDRESS	"an IPv6 address"
+%token HWADDR		"a hardware address"
 %token ELLIPSIS		"..."
 %token LEFT		"<<"
 %token RIGHT		">>"
 %token IPV4 "ipv4" IPV6 "ipv6" GRE "gre" MPLS "mpls" ENCAP "encap"
 %token ICMP "icmp" IGMP "igmp" UDP "udp" UDPLITE "udplite" RAW "raw"
+%token ARP "arp" ETH "eth"
 %token FLAGS "flags" LABEL "label" EXPECT "expect" NOTHING "nothing" FOR "for"
 
 %type <text> name IPV4 IPV6 GRE MPLS ENCAP ICMP IGMP UDP UDPLITE RAW FLAGS LABEL EXPECT NOTHING FOR
+%type <text> ARP ETH HWADDR hwaddr
 %type <text> OPTION VALUE INTEGER HEX FLOAT WORD FIELD STRING COMMAND CODE IPV4_ADDRESS IPV6_ADDRESS errno
 %type <timing> time_rule
 %type <time> time seconds
 %type <event> action call invoked
 %type <inbound> direction
 %type <prefixes> prefixes
-%type <body> body headed tcp udp icmp igmp raw quoted
-%type <items> ip_head ip_items fields gre_items gre_words mpls_items encap
+%type <body> body headed tcp udp icmp igmp raw arp quoted
+%type <items> ip_head ip_items fields arp_words gre_items gre_words mpls_items encap
 %type <item> ip_item gre_item gre_word mpls_item
 %type <flags> flags
 %type <sequence> sequence
@@ -327,7 +330,7 @@ strings:
 
 name:
 	WORD | FIELD | IPV4 | IPV6 | GRE | MPLS | ENCAP | ICMP | IGMP | UDP | UDPLITE | RAW | FLAGS | LABEL
-|	EXPECT | NOTHING | FOR
+|	EXPECT | NOTHING | FOR | ARP | ETH
 ;
 
 /* Packets. */
@@ -344,10 +347,22 @@ prefixes:
 					{ $$ = prefix_ip(parse, $1, LAYER_IPV4, $3, $4, $6, &@4, &@6); }
 |	prefixes IPV6 ip_head IPV6_ADDRESS '>' IPV6_ADDRESS ':'
 					{ $$ = prefix_ip(parse, $1, LAYER_IPV6, $3, $4, $6, &@4, &@6); }
+|	prefixes ETH hwaddr '>' hwaddr ':'
+					{ $$ = prefix_ethernet(parse, $1, $3, $5, NULL, &@2); }
+|	prefixes ETH hwaddr '>' hwaddr FIELD number ':' {
+		$$ = prefix_ethernet(parse, $1, $3, $5, &$7, &@2);
+		if (!slice_is($6, "type"))
+			parse_error(parse, &@6, "type", "an Ethernet header has no field '%.*s'", (int)$6.length, $6.at);
+	}
 |	prefixes GRE ':'		{ $$ = prefix_gre(parse, $1, (struct items){ 0 }, &@2); }
 |	prefixes GRE comma gre_items ':'
 					{ $$ = prefix_gre(parse, $1, $4, &@4); }
 |	prefixes MPLS labels ':'	{ $$ = $<prefixes>3; }
+;
+
+hwaddr:
+	HWADDR
+|	ELLIPSIS			{ $$ = (struct slice){ "", 0 }; }
 ;
 
 labels:
@@ -418,7 +433,7 @@ ip_item:
 body:
 	tcp
 |	encap tcp			{ $$ = body_encap(parse, $2, $1, &@1); }
-|	udp | icmp | igmp | raw
+|	udp | icmp | igmp | raw | arp
 ;
 
 encap:
@@ -450,6 +465,7 @@ fields:
 	%empty				{ $$ = (struct items){ 0 }; }
 |	fields FIELD number		{ $$ = items_add($1, item_number(parse, $2, &@2, $3)); }
 |	fields FIELD IPV4_ADDRESS	{ $$ = items_add($1, item_address(parse, $2, &@2, $3, &@3)); }
+|	fields FIELD HWADDR		{ $$ = items_add($1, item_hardware(parse, $2, &@2, $3, &@3)); }
 ;
 
 tcp_options:
@@ -496,6 +512,17 @@ raw:
 
 igmp:
 	IGMP fields			{ $$ = body_igmp(parse, $2, &@$); }
+;
+
+arp:
+	ARP arp_words fields		{ $$ = body_arp(parse, $2, $3, &@$); }
+;
+
+arp_words:
+	%empty				{ $$ = (struct items){ 0 }; }
+|	arp_words WORD			{ $$ = items_add($1, item_new(parse, $2, &@2)); }
+|	arp_words WORD IPV4_ADDRESS	{ $$ = items_add($1, item_address(parse, $2, &@2, $3, &@3)); }
+|	arp_words WORD HWADDR		{ $$ = items_add($1, item_hardware(parse, $2, &@2, $3, &@3)); }
 ;
 
 icmp:

@@ -182,7 +182,7 @@ bool script_option_fits(const struct script_option_row *row, const char *value, 
 		snprintf(buffer, size, "NAME=VALUE");
 		return value && define_fits(value);
 	case OPTION_KIND_LINK:
-		snprintf(buffer, size, "NAME[,tun|ethernet|loopback][,local=ADDRESS/PREFIX][,mtu=N]");
+		snprintf(buffer, size, "NAME[,tun|ethernet|loopback][,local=ADDRESS/PREFIX][,remote=ADDRESS][,arp=script|permanent|answer][,mtu=N]");
 		return value && script_link_parse(value, &(struct script_link){ 0 });
 	}
 	return false;
@@ -201,6 +201,21 @@ static bool link_address(const char *text, struct script_link *link)
 	return inet_pton(AF_INET, address, &link->local) == 1 && number_read(slash + 1, 0, 32, &link->prefix_length);
 }
 
+static bool link_arp(const char *text, struct script_link *link)
+{
+	static const char *const words[] = {
+		[LINK_ARP_SCRIPT] = "script", [LINK_ARP_PERMANENT] = "permanent", [LINK_ARP_ANSWER] = "answer"
+	};
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(text, words[i])) {
+			link->arp = (enum script_link_arp)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool link_part(const char *part, struct script_link *link)
 {
 	static const char *const kinds[] = {
@@ -215,8 +230,12 @@ static bool link_part(const char *part, struct script_link *link)
 	}
 	if (!strncmp(part, "local=", 6))
 		return link_address(part + 6, link);
+	if (!strncmp(part, "remote=", 7))
+		return inet_pton(AF_INET, part + 7, &link->remote) == 1;
 	if (!strncmp(part, "mtu=", 4))
 		return number_read(part + 4, 68, 65536, &link->mtu);
+	if (!strncmp(part, "arp=", 4))
+		return link_arp(part + 4, link);
 	return false;
 }
 
@@ -239,5 +258,7 @@ bool script_link_parse(const char *text, struct script_link *link)
 		if (!link_part(part, link))
 			return false;
 	}
-	return true;
+	if (link->arp == LINK_ARP_PERMANENT && !link->remote.s_addr)
+		return false;
+	return link->arp == LINK_ARP_SCRIPT || link->kind == PL_LINK_ETHERNET;
 }

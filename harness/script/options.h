@@ -39,15 +39,18 @@ bool script_option_fits(const struct script_option_row *row, const char *value, 
 			const char **expected);
 
 /*
- * --link=NAME[,KIND][,local=ADDRESS/PREFIX][,mtu=N]: one more link, beside the first, which is tun0. KIND is tun (the default),
- * ethernet or loopback. False when the text is none of this.
+ * --link=NAME[,KIND][,local=ADDRESS/PREFIX][,remote=ADDRESS][,arp=WHO][,mtu=N]: one more link, beside the first, which is tun0.
+ * KIND is tun (the default), ethernet or loopback. `remote` is the far end, from which packets come that do not say where
+ * from. WHO deals with ARP on an Ethernet link: the script (the default), nobody since the far end is a permanent neighbour, or
+ * the far end, which answers for every address that is not the stack's. False when the text is none of this.
  */
 struct script_link {
 	char name[16];
 	enum pl_link_kind kind;
-	struct in_addr local;		/* 0: none */
+	struct in_addr local, remote;	/* 0: none */
 	unsigned prefix_length;
 	unsigned mtu;			/* 0: the kind's own */
+	enum script_link_arp { LINK_ARP_SCRIPT, LINK_ARP_PERMANENT, LINK_ARP_ANSWER } arp;
 };
 bool script_link_parse(const char *text, struct script_link *link);
 

@@ -60,6 +60,16 @@ struct item *item_address(struct parse *parse, struct slice name, const struct p
 	return item;
 }
 
+struct item *item_hardware(struct parse *parse, struct slice name, const struct place *place, struct slice address,
+			   const struct place *address_place)
+{
+	struct item *item = item_new(parse, name, place);
+
+	item->kind = ITEM_HARDWARE;
+	item->number = (struct number){ .value = hardware_address(address), .place = *address_place };
+	return item;
+}
+
 struct item *item_bracket(struct parse *parse, struct slice name, const struct place *place)
 {
 	struct item *item = item_new(parse, name, place);
@@ -112,7 +122,7 @@ static bool has_place(unsigned field)
 }
 
 /* The names of a layer's fields, for a message. */
-static const char *field_names(struct parse *parse, enum layer_kind kind)
+const char *field_names(struct parse *parse, enum layer_kind kind)
 {
 	char names[400];
 	size_t used = 0;
@@ -124,18 +134,38 @@ static const char *field_names(struct parse *parse, enum layer_kind kind)
 	return arena_strdup(parse->arena, names);
 }
 
+/* What a field may be given as, besides a number. */
+static int field_form(enum wire_field field)
+{
+	switch (field) {
+	case WF_ICMP_GATEWAY:
+	case WF_IGMP_GROUP:
+	case WF_ARP_SPA:
+	case WF_ARP_TPA:
+		return ITEM_ADDRESS;
+	case WF_ARP_SHA:
+	case WF_ARP_THA:
+		return ITEM_HARDWARE;
+	default:
+		return ITEM_NUMBER;
+	}
+}
+
+static const char *const form_names[] = { [ITEM_NUMBER] = "a number",
+					  [ITEM_ADDRESS] = "an IPv4 address",
+					  [ITEM_HARDWARE] = "a hardware address such as 02:00:00:00:00:01" };
+
 /* Fields by name after a transport header. */
 void fields_set(struct parse *parse, struct layer *layer, struct items fields)
 {
 	for (const struct item *item = fields.first; item; item = item->next) {
 		enum wire_field field = field_named(layer->kind, item->name);
-		bool address = field == WF_ICMP_GATEWAY || field == WF_IGMP_GROUP;
 
 		if (field == WF_COUNT) {
 			parse_error(parse, &item->name_place, field_names(parse, layer->kind),
 				    "this header has no field '%.*s'", (int)item->name.length, item->name.at);
-		} else if (item->kind == ITEM_ADDRESS && !address) {
-			parse_error(parse, &item->number.place, "a number", "'%s' is not an address",
+		} else if (item->kind != ITEM_NUMBER && (int)item->kind != field_form(field)) {
+			parse_error(parse, &item->number.place, form_names[field_form(field)], "wrong kind of value for '%s'",
 				    wire_field_table[field].name);
 		} else if (wire_given(layer, field)) {
 			parse_error(parse, &item->name_place, NULL, "'%s' is given twice", wire_field_table[field].name);
@@ -211,6 +241,10 @@ static void ip_field(struct parse *parse, struct layer *layer, const struct item
 /* What stands in brackets before a packet. A flow label says nothing of an IPv4 packet, as in packetdrill. */
 void ip_fields(struct parse *parse, struct layer *layer, struct items items)
 {
+	if (items.first && layer->kind != LAYER_IPV4 && layer->kind != LAYER_IPV6) {
+		parse_error(parse, &items.first->name_place, NULL, "this packet has no IP header");
+		return;
+	}
 	for (const struct item *item = items.first; item; item = item->next) {
 		if (ecn_field(parse, layer, item))
 			continue;

@@ -28,12 +28,12 @@ struct number {
 	struct place place;
 };
 
-/* "name", "name 5", "name 1.2.3.4", "[name]": what packet heads are made of. */
+/* "name", "name 5", "name 1.2.3.4", "name 02:00:00:00:00:01", "[name]": what packet heads are made of. */
 struct item {
 	struct item *next;
 	struct slice name;
 	struct place name_place;
-	enum { ITEM_BARE, ITEM_NUMBER, ITEM_ADDRESS, ITEM_BRACKET } kind;
+	enum { ITEM_BARE, ITEM_NUMBER, ITEM_ADDRESS, ITEM_HARDWARE, ITEM_BRACKET } kind;
 	struct number number;
 	struct in_addr address;
 };
@@ -215,6 +215,8 @@ struct item *item_new(struct parse *parse, struct slice name, const struct place
 struct item *item_number(struct parse *parse, struct slice name, const struct place *place, struct number number);
 struct item *item_address(struct parse *parse, struct slice name, const struct place *place, struct slice address,
 			  const struct place *address_place);
+struct item *item_hardware(struct parse *parse, struct slice name, const struct place *place, struct slice address,
+			   const struct place *address_place);
 struct item *item_bracket(struct parse *parse, struct slice name, const struct place *place);
 void ip_fields(struct parse *parse, struct layer *layer, struct items items);
 struct body *body_ip(struct body *body, struct items items);
@@ -230,6 +232,7 @@ struct body *body_quoted_tcp(struct parse *parse, struct sequence sequence, cons
 struct body *body_ports(struct parse *parse, struct body *body, struct number source, struct number destination);
 struct body *body_encap(struct parse *parse, struct body *body, struct items items, const struct place *place);
 struct body *body_new(struct parse *parse, enum layer_kind kind, const struct place *place);
+const char *field_names(struct parse *parse, enum layer_kind kind);
 void body_payload(struct parse *parse, struct body *body, struct bytes payload);
 bool number_fits(struct parse *parse, struct number number, unsigned bits, const char *what);
 void field_set(struct parse *parse, struct layer *layer, enum wire_field field, struct number number);
@@ -251,6 +254,13 @@ struct prefixes prefix_ip(struct parse *parse, struct prefixes prefixes, enum la
 			  const struct place *destination_place);
 struct prefixes prefix_gre(struct parse *parse, struct prefixes prefixes, struct items items, const struct place *place);
 struct prefixes prefix_mpls(struct parse *parse, struct prefixes prefixes, struct items items, const struct place *place);
+
+/* link.c: Ethernet headers and ARP */
+struct prefixes prefix_ethernet(struct parse *parse, struct prefixes prefixes, struct slice source, struct slice destination,
+				const struct number *type, const struct place *place);
+struct body *body_arp(struct parse *parse, struct items words, struct items fields, const struct place *place);
+void body_frame(struct prefixes prefixes, struct body *body);
+int64_t hardware_address(struct slice text);
 
 /* tcpopt.c */
 struct atoms atoms_add(struct atoms atoms, struct atom *atom);

@@ -164,6 +164,24 @@ static int route_add(struct mnl_socket *socket, int ifindex, struct in_addr dest
 	return netlink_ask(socket, request);
 }
 
+/* `ip neighbour add ADDRESS lladdr HWADDR dev LINK nud permanent` */
+static int neighbour_add(struct mnl_socket *socket, int ifindex, struct in_addr address, const uint8_t hwaddr[6])
+{
+	char buffer[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *neighbour;
+
+	request->nlmsg_type = RTM_NEWNEIGH;
+	request->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	neighbour = mnl_nlmsg_put_extra_header(request, sizeof(*neighbour));
+	neighbour->ndm_family = AF_INET;
+	neighbour->ndm_ifindex = ifindex;
+	neighbour->ndm_state = NUD_PERMANENT;
+	mnl_attr_put(request, NDA_DST, sizeof(address), &address);
+	mnl_attr_put(request, NDA_LLADDR, 6, hwaddr);
+	return netlink_ask(socket, request);
+}
+
 static int fail(struct arena *arena, const char **error, int code, const char *name, const char *what)
 {
 	*error = arena_printf(arena, "%s: cannot %s: %s", name, what, strerror(-code));
@@ -262,6 +280,9 @@ static int link_make(struct mnl_socket *socket, struct kernel_link *link, unsign
 		return fail(arena, error, status, link->name, "set its MTU");
 	if (from->local.s_addr && (status = address_add(socket, link->ifindex, from->local, from->prefix_length)) < 0)
 		return fail(arena, error, status, link->name, "add its address");
+	if (from->neighbour.s_addr &&
+	    (status = neighbour_add(socket, link->ifindex, from->neighbour, (const uint8_t[]){ PL_HWADDR_PEER(number) })) < 0)
+		return fail(arena, error, status, link->name, "add its neighbour");
 	return 0;
 }
 

@@ -25,11 +25,12 @@ struct target_link {
 	enum pl_link_kind kind;
 	unsigned mtu;
 	struct in_addr local;		/* address on the link; 0: none */
+	struct in_addr neighbour;	/* Ethernet: has a permanent entry with the far end's hardware address; 0: none */
 	unsigned prefix_length;
 	unsigned speed;			/* Mbit/s, 0: unspecified */
 };
-/* The hardware address of Ethernet link number i: locally administered, and the same on every target. */
-#define TARGET_HWADDR(i) 2, 0, 0, 0, 0, (uint8_t)((i) + 1)
+/* The hardware address of Ethernet link number i: the same on every target. Its far end has PL_HWADDR_PEER(i). */
+#define TARGET_HWADDR(i) PL_HWADDR_OWN(i)
 
 struct target_config {
 	struct target_link link[8];

@@ -541,14 +541,17 @@ static void decode_ip(struct decoder *d)
 	decode_raw(d, 0);
 }
 
-/* RFC 826, for IPv4 over Ethernet; anything else stays raw. */
+/* RFC 826, in the places that IPv4 over Ethernet gives the addresses, whatever lengths the packet claims for them. */
 static void decode_arp(struct decoder *d)
 {
-	static const uint8_t start[6] = { 0, 1, 8, 0, 6, 4 };
-	struct layer *layer = d->left >= ARP_BODY && !memcmp(d->at, start, sizeof(start)) ? push(d, LAYER_ARP) : NULL;
+	struct layer *layer = d->left >= ARP_BODY ? push(d, LAYER_ARP) : NULL;
 
 	if (!layer)
 		return decode_raw(d, 0);
+	wire_set(layer, WF_ARP_HTYPE, get16(d->at));
+	wire_set(layer, WF_ARP_PTYPE, get16(d->at + 2));
+	wire_set(layer, WF_ARP_HLEN, d->at[4]);
+	wire_set(layer, WF_ARP_PLEN, d->at[5]);
 	wire_set(layer, WF_ARP_OP, get16(d->at + 6));
 	wire_set(layer, WF_ARP_SHA, get48(d->at + 8));
 	wire_set(layer, WF_ARP_SPA, get32(d->at + 14));

@@ -175,10 +175,10 @@ static void put_ethernet(const struct encoder *e, unsigned i, uint8_t *to)
 
 static void put_arp(const struct layer *layer, uint8_t *to)
 {
-	set16(to, 1);
-	set16(to + 2, 0x0800);
-	to[4] = 6;
-	to[5] = 4;
+	set16(to, wire_value(layer, WF_ARP_HTYPE, 1));
+	set16(to + 2, wire_value(layer, WF_ARP_PTYPE, 0x0800));
+	to[4] = (uint8_t)wire_value(layer, WF_ARP_HLEN, 6);
+	to[5] = (uint8_t)wire_value(layer, WF_ARP_PLEN, 4);
 	set16(to + 6, wire_value(layer, WF_ARP_OP, 1));
 	set48(to + 8, wire_value(layer, WF_ARP_SHA, 0));
 	set32(to + 14, wire_value(layer, WF_ARP_SPA, 0));

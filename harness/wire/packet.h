@@ -25,6 +25,7 @@ enum layer_kind {
  */
 #define WIRE_FIELD_LIST(FIELD)                                                                                                 \
 	FIELD(ETHERNET, DST, "ethdst", 48) FIELD(ETHERNET, SRC, "ethsrc", 48) FIELD(ETHERNET, TYPE, "ethertype", 16)           \
+	FIELD(ARP, HTYPE, "htype", 16) FIELD(ARP, PTYPE, "ptype", 16) FIELD(ARP, HLEN, "hlen", 8) FIELD(ARP, PLEN, "plen", 8)   \
 	FIELD(ARP, OP, "op", 16) FIELD(ARP, SHA, "sha", 48) FIELD(ARP, SPA, "spa", 32)                                         \
 	FIELD(ARP, THA, "tha", 48) FIELD(ARP, TPA, "tpa", 32)                                                                  \
 	FIELD(IPV4, VERSION, "version", 4) FIELD(IPV4, IHL, "ihl", 4) FIELD(IPV4, TOS, "tos", 8) FIELD(IPV4, ECN, "ecn", 2)     \

@@ -91,6 +91,14 @@ static void print_hardware_address(struct text *text, uint64_t value)
 		text_add(text, "%02x%s", (unsigned)(value >> shift & 255), shift ? ":" : "");
 }
 
+static void print_hardware_or_any(struct text *text, const struct layer *layer, enum wire_field field)
+{
+	if (wire_known(layer, field))
+		print_hardware_address(text, wire_get(layer, field));
+	else
+		text_add(text, "...");
+}
+
 void wire_print_value(struct text *text, enum wire_field field, uint64_t value)
 {
 	switch (field) {
@@ -117,6 +125,7 @@ void wire_print_value(struct text *text, enum wire_field field, uint64_t value)
 		text_add(text, "0x%02x", (unsigned)value);
 		return;
 	case WF_ETHERNET_TYPE:
+	case WF_ARP_PTYPE:
 	case WF_IPV4_CHECKSUM:
 	case WF_IPV6_FLOWLABEL:
 	case WF_GRE_FLAGS:
@@ -449,6 +458,71 @@ static void print_plain(struct text *text, const struct packet *packet, const st
 	print_payload(text, packet);
 }
 
+/* Around an IP or ARP packet the addresses say little to a reader; a script that gives them wants to see them. */
+static void print_ethernet(struct text *text, const struct packet *packet, unsigned i)
+{
+	const struct layer *layer = &packet->layer[i];
+	bool raw = i + 1 == packet->layers || packet->layer[i + 1].kind == LAYER_RAW;
+
+	if ((packet->decoded && !raw) || !layer->given)
+		return;
+	text_add(text, "eth ");
+	print_hardware_or_any(text, layer, WF_ETHERNET_SRC);
+	text_add(text, " > ");
+	print_hardware_or_any(text, layer, WF_ETHERNET_DST);
+	if (wire_known(layer, WF_ETHERNET_TYPE) && (raw || !packet->decoded))
+		text_add(text, " type 0x%04x", (unsigned)wire_get(layer, WF_ETHERNET_TYPE));
+	text_add(text, ": ");
+}
+
+/* Fields that every ARP packet for IPv4 over Ethernet has, and a target address that a request leaves open. */
+static bool arp_ordinary(const struct layer *layer, enum wire_field field)
+{
+	uint64_t value = wire_value(layer, field, 0);
+
+	switch (field) {
+	case WF_ARP_HTYPE:
+		return value == 1;
+	case WF_ARP_PTYPE:
+		return value == 0x0800;
+	case WF_ARP_HLEN:
+		return value == 6;
+	case WF_ARP_PLEN:
+		return value == 4;
+	case WF_ARP_THA:
+		return !value && wire_value(layer, WF_ARP_OP, 0) == 1;
+	default:
+		return false;
+	}
+}
+
+/* "arp who-has 192.168.0.2 tell 192.168.0.1 sha 02:...", "arp reply 192.168.0.2 is-at 02:...", then the rest by name. */
+static void print_arp(struct text *text, const struct packet *packet, const struct layer *layer)
+{
+	unsigned op = (unsigned)wire_value(layer, WF_ARP_OP, 0);
+	bool request = op == 1 && wire_known(layer, WF_ARP_TPA), reply = op == 2 && wire_known(layer, WF_ARP_SPA);
+	bool tell = request && wire_known(layer, WF_ARP_SPA), at = reply && wire_known(layer, WF_ARP_SHA);
+
+	text_add(text, "arp");
+	if (request || reply) {
+		text_add(text, request ? " who-has " : " reply ");
+		print_address(text, wire_get(layer, request ? WF_ARP_TPA : WF_ARP_SPA));
+	}
+	if (tell || at) {
+		text_add(text, tell ? " tell " : " is-at ");
+		wire_print_value(text, tell ? WF_ARP_SPA : WF_ARP_SHA, wire_get(layer, tell ? WF_ARP_SPA : WF_ARP_SHA));
+	}
+	for (unsigned field = WF_ARP_HTYPE; field <= WF_ARP_TPA; field++) {
+		bool said = (field == WF_ARP_OP && (request || reply)) || (field == WF_ARP_TPA && request) ||
+			    (field == WF_ARP_SPA && (reply || tell)) || (field == WF_ARP_SHA && at);
+
+		if (said || !wire_known(layer, field) || (packet->decoded && arp_ordinary(layer, field)))
+			continue;
+		text_add(text, " %s ", wire_field_table[field].name);
+		wire_print_value(text, field, wire_get(layer, field));
+	}
+}
+
 static void print_layer(struct text *text, const struct packet *packet, unsigned i, unsigned last_ip)
 {
 	const struct layer *layer = &packet->layer[i];
@@ -477,14 +551,9 @@ static void print_layer(struct text *text, const struct packet *packet, unsigned
 	case LAYER_ICMPV6:
 		return print_icmp(text, packet, layer);
 	case LAYER_ETHERNET:
-		/* Around an IP or ARP packet the addresses say little to a reader; a script that gives them wants to see them. */
-		if (packet->decoded && i + 1 < packet->layers && packet->layer[i + 1].kind != LAYER_RAW)
-			return;
-		text_add(text, "eth");
-		print_fields(text, layer, WF_ETHERNET_DST);
-		text_add(text, ": ");
-		return;
+		return print_ethernet(text, packet, i);
 	case LAYER_ARP:
+		return print_arp(text, packet, layer);
 	case LAYER_IGMP:
 	case LAYER_RAW:
 		return print_plain(text, packet, layer);

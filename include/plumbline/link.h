@@ -11,6 +11,18 @@
 enum pl_link_kind { PL_LINK_LOOPBACK, PL_LINK_TUN, PL_LINK_ETHERNET };
 
 /*
+ * An Ethernet link carries whole frames, with their 14 bytes of header and without the check sequence, in both directions: IPv4
+ * and ARP (RFC 826). Before an IP packet can leave, the neighbour's hardware address must be known: the stack asks for it by ARP
+ * over the same link, so a caller sees ARP frames going out and feeds the answers in.
+ *
+ * Hardware addresses that everybody uses who makes links for scripts, so that both ends of a comparison have the same: link
+ * number i (from 0, in the order of making, loopback not counted) has PL_HWADDR_OWN(i), and whoever is at its far end and was
+ * given no address of its own has PL_HWADDR_PEER(i).
+ */
+#define PL_HWADDR_OWN(i) 2, 0, 0, 0, 0, (uint8_t)((i) + 1)
+#define PL_HWADDR_PEER(i) 2, 0, 0, 0, 1, (uint8_t)((i) + 1)
+
+/*
  * A packet as it leaves. A TCP packet may leave as one large segment, as Linux shows it to a capture: gso_size is then the
  * payload of each of its gso_segs packets on the wire, and its IP total length and checksums are those of the large one.
  */

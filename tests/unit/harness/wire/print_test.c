@@ -147,8 +147,12 @@ Test(print, arp_and_igmp_by_field)
 	arp.layer[0].kind = LAYER_ETHERNET;
 	arp.layer[1].kind = LAYER_ARP;
 	wire_set(&arp.layer[1], WF_ARP_SPA, 0xc0a80001);
+	PRINTS(through_bytes(&arp, arena), "> arp who-has 0.0.0.0 tell 192.168.0.1 sha 00:00:00:00:00:00");
+	wire_set(&arp.layer[1], WF_ARP_OP, 2);
+	wire_set(&arp.layer[1], WF_ARP_SHA, UINT64_C(0x020000000001));
+	wire_set(&arp.layer[1], WF_ARP_HLEN, 7);
 	PRINTS(through_bytes(&arp, arena),
-	       "> arp op 1 sha 00:00:00:00:00:00 spa 192.168.0.1 tha 00:00:00:00:00:00 tpa 0.0.0.0");
+	       "> arp reply 192.168.0.1 is-at 02:00:00:00:00:01 hlen 7 tha 00:00:00:00:00:00 tpa 0.0.0.0");
 	wire_set(&igmp->layer[1], WF_IGMP_TYPE, 0x16);
 	wire_set(&igmp->layer[1], WF_IGMP_GROUP, 0xe0000009);
 	PRINTS(igmp, "> igmp type 0x16 group 224.0.0.9");
