@@ -52,6 +52,15 @@ int pl_link_find(struct pl_stack *stack, const char *name);	/* index or -ENODEV 
 int pl_link_set_up(struct pl_stack *stack, int ifindex, bool up);
 int pl_link_set_mtu(struct pl_stack *stack, int ifindex, unsigned mtu);
 int pl_link_set_gso(struct pl_stack *stack, int ifindex, bool on);
+/* `ip link set dev LINK address HWADDR`. -EOPNOTSUPP: no Ethernet link, -EADDRNOTAVAIL: a group's address or zero. */
+int pl_link_set_hwaddr(struct pl_stack *stack, int ifindex, const uint8_t hwaddr[6]);
+/*
+ * `ip link set dev LINK carrier on|off`: a cable is plugged in or not. A new link has a carrier. Without one nothing leaves and,
+ * with arp_evict_nocarrier, the link's neighbours are forgotten.
+ */
+int pl_link_set_carrier(struct pl_stack *stack, int ifindex, bool on);
+/* `ip link set dev LINK arp on|off`: without ARP everybody is taken to hear the link's own address. */
+int pl_link_set_arp(struct pl_stack *stack, int ifindex, bool on);
 
 /* The queue in front of the link: packets beyond `limit` are dropped (`tc qdisc replace dev DEV root pfifo limit N`). */
 int pl_link_set_queue_limit(struct pl_stack *stack, int ifindex, unsigned limit);

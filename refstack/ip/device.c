@@ -1,6 +1,7 @@
 /* IPv4's side of a link: addresses, and what becomes of them when the link changes. */
 #include <stdlib.h>
 
+#include "../link/neighbour.h"
 #include "fib.h"
 
 int in_device_attach(struct pl_stack *stack, struct link *link)
@@ -168,6 +169,18 @@ void in_device_down(struct pl_stack *stack, struct link *link)
 
 void in_device_mtu_changed(struct pl_stack *stack, struct link *link, unsigned old_mtu)
 {
+	fib_changed(stack);
+}
+
+void in_device_hwaddr_changed(struct pl_stack *stack, struct link *link)
+{
+	neighbours_forget(stack, link, false);
+}
+
+void in_device_carrier_changed(struct pl_stack *stack, struct link *link)
+{
+	if (!link->carrier && CONF_AND(stack, link->ipv4, arp_evict_nocarrier))
+		neighbours_forget(stack, link, true);
 	fib_changed(stack);
 }
 

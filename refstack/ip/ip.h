@@ -31,6 +31,8 @@ void in_device_detach(struct pl_stack *stack, struct link *link);
 void in_device_up(struct pl_stack *stack, struct link *link);
 void in_device_down(struct pl_stack *stack, struct link *link);
 void in_device_mtu_changed(struct pl_stack *stack, struct link *link, unsigned old_mtu);
+void in_device_hwaddr_changed(struct pl_stack *stack, struct link *link);
+void in_device_carrier_changed(struct pl_stack *stack, struct link *link);
 /* The link that has `local` as an address, whether it is up or not; NULL: none. */
 struct link *address_owner(const struct pl_stack *stack, struct in_addr local);
 /* Is `address` within a prefix of one of the device's addresses, or (with b != 0) both within one prefix? inet_addr_onlink. */

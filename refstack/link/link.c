@@ -1,6 +1,6 @@
 /*
- * Links: the loopback link, point-to-point links that carry bare IP packets (what Linux calls tun), and the place where
- * Ethernet goes.
+ * Links: the loopback link, point-to-point links that carry bare IP packets (what Linux calls tun), and Ethernet (ethernet.c),
+ * where the neighbour's hardware address has to be known before a packet can leave (neighbour.c).
  *
  * A packet leaves at once: there is no wire that could be busy, so the queue in front of a link never holds a packet, and its
  * limit only matters when it is zero. A packet on the loopback link arrives when what is being done now has ended
@@ -13,6 +13,8 @@
 #include <stdlib.h>
 
 #include "../ip/ip.h"
+#include "ethernet.h"
+#include "neighbour.h"
 
 /* Bytes free in front of a packet that came in: room to put a link header before it when it is forwarded. */
 #define RECEIVE_HEADROOM 64
@@ -22,7 +24,7 @@ static void transmit_loopback(struct pl_stack *stack, struct link *link, struct 
 	link_loop_back(stack, link, packet);
 }
 
-static void transmit_tun(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
+static void transmit_out(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
 {
 	if (link->output)
 		link->output(link->context, &(struct pl_frame){
@@ -64,7 +66,12 @@ static const struct link_kind kinds[] = {
 	[PL_LINK_TUN] = {
 		.name = "tun", .mtu = 1500, .txqueuelen = 500, .flags = IFF_POINTOPOINT | IFF_NOARP | IFF_MULTICAST,
 		.hardware_type = ARPHRD_NONE, .min_mtu = 68, .max_mtu = 65535,
-		.transmit = transmit_tun, .receive = receive_tun,
+		.transmit = transmit_out, .receive = receive_tun,
+	},
+	[PL_LINK_ETHERNET] = {
+		.name = "ethernet", .mtu = 1500, .txqueuelen = 500, .flags = IFF_BROADCAST | IFF_MULTICAST,
+		.hardware_type = ARPHRD_ETHER, .header_length = ETH_HLEN, .min_mtu = 68, .max_mtu = 65535 - ETH_HLEN,
+		.transmit = transmit_out, .receive = ethernet_receive,
 	},
 };
 
@@ -99,6 +106,12 @@ static bool name_is_valid(const char *name)
 	return !strpbrk(name, "/: \t\n\v\f\r");
 }
 
+/* One host's address: neither a group's nor zero. */
+static bool hwaddr_is_valid(const uint8_t hwaddr[6])
+{
+	return !ethernet_is_group(hwaddr) && memcmp(hwaddr, (const uint8_t[6]){ 0 }, 6);
+}
+
 int pl_link_add(struct pl_stack *stack, const struct pl_link_config *config)
 {
 	const struct link_kind *kind = kind_find(config->kind);
@@ -121,10 +134,13 @@ int pl_link_add(struct pl_stack *stack, const struct pl_link_config *config)
 	link->txqueuelen = config->txqueuelen ? config->txqueuelen : kind->txqueuelen;
 	link->queue_limit = UINT32_MAX;
 	link->gso = !config->no_gso;
-	memcpy(link->hwaddr, config->hwaddr, sizeof(link->hwaddr));
 	link->output = config->output;
 	link->context = config->context;
 	link->ifindex = stack->next_ifindex++;
+	link->carrier = true;
+	memcpy(link->hwaddr, config->hwaddr, sizeof(link->hwaddr));
+	if (config->kind == PL_LINK_ETHERNET && !hwaddr_is_valid(link->hwaddr))
+		memcpy(link->hwaddr, (const uint8_t[]){ PL_HWADDR_OWN(link->ifindex - 2) }, sizeof(link->hwaddr));
 	while (*place)
 		place = &(*place)->next;
 	*place = link;
@@ -181,6 +197,14 @@ int pl_link_find(struct pl_stack *stack, const char *name)
 	return link ? link->ifindex : -ENODEV;
 }
 
+/* Up, and with somebody at the other end. */
+static void link_running_update(struct link *link)
+{
+	link->flags &= ~(unsigned)IFF_RUNNING;
+	if (link_is_up(link) && link->carrier)
+		link->flags |= IFF_RUNNING;
+}
+
 int pl_link_set_up(struct pl_stack *stack, int ifindex, bool up)
 {
 	struct link *link = link_by_index(stack, ifindex);
@@ -189,7 +213,8 @@ int pl_link_set_up(struct pl_stack *stack, int ifindex, bool up)
 		return -ENODEV;
 	if (link_is_up(link) == up)
 		return 0;
-	link->flags ^= IFF_UP | IFF_RUNNING;
+	link->flags ^= IFF_UP;
+	link_running_update(link);
 	if (up)
 		in_device_up(stack, link);
 	else
@@ -220,6 +245,53 @@ int pl_link_set_gso(struct pl_stack *stack, int ifindex, bool on)
 	if (!link)
 		return -ENODEV;
 	link->gso = on;
+	return 0;
+}
+
+int pl_link_set_hwaddr(struct pl_stack *stack, int ifindex, const uint8_t hwaddr[6])
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	if (link->kind != PL_LINK_ETHERNET)
+		return -EOPNOTSUPP;
+	if (!hwaddr_is_valid(hwaddr))
+		return -EADDRNOTAVAIL;
+	memcpy(link->hwaddr, hwaddr, sizeof(link->hwaddr));
+	in_device_hwaddr_changed(stack, link);
+	stack_settle(stack);
+	return 0;
+}
+
+int pl_link_set_carrier(struct pl_stack *stack, int ifindex, bool on)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	if (link == link_loopback(stack))
+		return -EOPNOTSUPP;
+	if (link->carrier == on)
+		return 0;
+	link->carrier = on;
+	link_running_update(link);
+	in_device_carrier_changed(stack, link);
+	stack_settle(stack);
+	return 0;
+}
+
+int pl_link_set_arp(struct pl_stack *stack, int ifindex, bool on)
+{
+	struct link *link = link_by_index(stack, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	if (!(link->flags & IFF_NOARP) == on)
+		return 0;
+	link->flags ^= IFF_NOARP;
+	neighbours_forget(stack, link, false);
+	stack_settle(stack);
 	return 0;
 }
 
@@ -290,34 +362,45 @@ static int drop_outgoing(struct pl_stack *stack, struct link *link, struct pktbu
 	return error;
 }
 
-static void transmit_counted(struct pl_stack *stack, struct link *link, struct pktbuf *packet)
+static void transmit_counted(struct pl_stack *stack, struct link *link, struct pktbuf *packet, const void *header)
 {
+	if (header)
+		memcpy(pktbuf_push(packet, link->ops->header_length), header, link->ops->header_length);
 	link->tx_packets += packet->gso_segs ? packet->gso_segs : 1;
 	link->tx_bytes += pktbuf_length(packet);
 	pktbuf_orphan(packet);
 	link->ops->transmit(stack, link, packet);
 }
 
-int link_send(struct pl_stack *stack, struct pktbuf *packet)
+int link_transmit(struct pl_stack *stack, struct pktbuf *packet, const void *header)
 {
 	struct link *link = packet->link;
 
-	if (!link_is_up(link)) {
-		pktbuf_free(stack, packet);
-		return -ENETDOWN;
-	}
 	if (link->queue_limit == 0)
 		return drop_outgoing(stack, link, packet, -ENOBUFS);
+	if (!link->carrier)	/* Linux's queue of a dead link drops, and tells the sender nothing that counts as an error */
+		return drop_outgoing(stack, link, packet, 0);
 	if (packet->gso_size && !link->gso) {
 		struct pktbuf_queue pieces = { 0 };
 
 		link_segment(stack, packet, &pieces);
 		while ((packet = pktbuf_queue_pop(&pieces)))
-			transmit_counted(stack, link, packet);
+			transmit_counted(stack, link, packet, header);
 		return 0;
 	}
-	transmit_counted(stack, link, packet);
+	transmit_counted(stack, link, packet, header);
 	return 0;
+}
+
+int link_send(struct pl_stack *stack, struct pktbuf *packet)
+{
+	if (!link_is_up(packet->link)) {
+		pktbuf_free(stack, packet);
+		return -ENETDOWN;
+	}
+	if (packet->link->kind == PL_LINK_ETHERNET)
+		return neighbour_output(stack, packet);
+	return link_transmit(stack, packet, NULL);
 }
 
 void link_loop_back(struct pl_stack *stack, struct link *link, struct pktbuf *packet)

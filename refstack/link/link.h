@@ -30,7 +30,7 @@ struct link {
 	const struct link_kind *ops;
 	unsigned flags;		/* IFF_* */
 	unsigned mtu, txqueuelen, queue_limit;
-	bool gso;
+	bool gso, carrier;
 	uint8_t hwaddr[6];
 	void (*output)(void *context, const struct pl_frame *frame);
 	void *context;
@@ -57,6 +57,15 @@ static inline bool link_is_up(const struct link *link)
  * 0, or -ENOBUFS when the queue is full and -ENETDOWN when the link is down (the packet is dropped and counted).
  */
 int link_send(struct pl_stack *stack, struct pktbuf *packet);
+
+/*
+ * The same past the neighbours: through the queue and out, with `header` (the kind's header_length bytes; NULL: none) in front.
+ * What a link without a carrier is given is dropped and counted, and the result is 0.
+ */
+int link_transmit(struct pl_stack *stack, struct pktbuf *packet, const void *header);
+
+/* link_kind.receive of Ethernet links. */
+int ethernet_receive(struct pl_stack *stack, struct link *link, struct pktbuf *packet);
 
 /*
  * A packet (data at its IP header) that this host sends to itself arrives over `link` at the next stack_softirq. It keeps the

@@ -197,7 +197,7 @@ PENDING(CONF, accept_redirects, "follow ICMP redirects (hosts: all or IF; router
 ACTS(CONF, accept_source_route, "take packets with source routes (all and IF)")
 PENDING(CONF, arp_accept, "gratuitous ARP makes neighbours: 1 always, 2 from the link's subnets", "ARP")
 PENDING(CONF, arp_announce, "source address of ARP requests: 0 any, 1 of the target's subnet if possible, 2 the best", "ARP")
-PENDING(CONF, arp_evict_nocarrier, "neighbours are forgotten when the carrier is lost", "ARP")
+ACTS(CONF, arp_evict_nocarrier, "neighbours are forgotten when the carrier is lost")
 PENDING(CONF, arp_filter, "answer ARP only where the reply would be routed (all or IF)", "ARP")
 PENDING(CONF, arp_ignore, "which ARP requests are answered: 0 for any address of the host to 8 for none (largest of all and IF)", "ARP")
 PENDING(CONF, arp_notify, "announce new addresses and changes of the hardware address", "ARP")
