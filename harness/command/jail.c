@@ -49,6 +49,10 @@ struct command_jail {
 };
 
 /* --- in the shell's first process ----------------------------------------------------------------------------------------------- */
+/*
+ * Looking into the mounted tree waits for the process that serves it. Should that process end, by whatever cause, the kernel ends
+ * the waiting when the last descriptor of the device is closed; so here it is closed before anybody looks, and no command has it.
+ */
 
 static bool bind_over(const char *from, const char *to)
 {
@@ -132,6 +136,7 @@ static const char *prepare(void *context)
 	const char *wrong = tree_mount(jail);
 	const uint64_t one = 1;
 
+	close(jail->device);
 	if (write(jail->mounted, &one, sizeof(one)) != sizeof(one) || wrong)
 		return wrong ? wrong : "the stack's tree cannot be announced";
 	if (!bind_over(TREE "/sys/net/ipv4", "/proc/sys/net/ipv4") || !bind_files(TREE "/sys/net/core", "/proc/sys/net/core"))
@@ -228,8 +233,9 @@ void command_jail_close(struct command_jail *jail)
 {
 	if (!jail)
 		return;
-	shell_close(jail->shell);
+	/* The tree first: what commands left running may wait for an answer, and some waits even SIGKILL does not end. */
 	fusefs_unmount(jail->fs);
+	shell_close(jail->shell);
 	kernel_links_close(&jail->kernel);
 	if (!jail->fs && jail->device >= 0)
 		close(jail->device);

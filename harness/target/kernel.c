@@ -138,7 +138,6 @@ static int open_parts(struct kernel_target *kernel, const struct target_config *
 		return status;
 	}
 	status = kernel_namespace_enter(arena, error);
-	/* After the namespaces: changing credentials forgets it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (status == 0 && !config->no_commands) {
 		kernel->hooks = (struct shell_hooks){ .wait = command_wait, .context = kernel, .keep = { -1, -1 } };

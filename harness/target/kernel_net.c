@@ -19,10 +19,12 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define TUN_DEVICE "/dev/net/tun"
@@ -55,9 +57,19 @@ static bool user_namespace_enter(void)
 
 int kernel_namespace_enter(struct arena *arena, const char **error)
 {
+	pid_t parent = getppid();
+	int signal_of_death = 0;
+	bool entered;
+
 	if (unshare(CLONE_NEWNET) == 0)
 		return 0;
-	if (errno == EPERM && user_namespace_enter() && unshare(CLONE_NEWNET) == 0)
+	/* Changing credentials forgets that this process is to end with its parent. */
+	prctl(PR_GET_PDEATHSIG, &signal_of_death);
+	entered = errno == EPERM && user_namespace_enter();
+	prctl(PR_SET_PDEATHSIG, signal_of_death);
+	if (signal_of_death && getppid() != parent)
+		raise(signal_of_death);
+	if (entered && unshare(CLONE_NEWNET) == 0)
 		return 0;
 	*error = arena_printf(arena, "no network namespace can be made here: %s (it needs root, or user namespaces)",
 			      strerror(errno));

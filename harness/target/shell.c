@@ -50,6 +50,7 @@ struct shell {
 	int life;		/* closed when this process ends, which "first" waits for */
 	int output;		/* memory file that is its standard output and error */
 	const struct shell_hooks *hooks;
+	bool ready;		/* it has said that it takes commands */
 	bool used;
 	pl_time idle;		/* of the last command */
 };
@@ -196,7 +197,7 @@ static int64_t processor_time(const struct rusage *usage)
 	       (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * PL_NSEC_PER_USEC;
 }
 
-/* The process "shells": commands come as a request and the text. */
+/* The process "shells": it says that it is ready with a byte, then commands come as a request and the text. */
 static _Noreturn void shells_main(const struct shell_side *side)
 {
 	const char *path = getenv("PATH");
@@ -215,6 +216,8 @@ static _Noreturn void shells_main(const struct shell_side *side)
 	/* nstat(8) tells what changed since it was last run, by anybody of this user; scripts mean: by this script. */
 	snprintf(history, sizeof(history), "/tmp/nstat-history-%d", (int)side->number);
 	setenv("NSTAT_HISTORY", history, 1);
+	if (!write_all(side->channel, "", 1))
+		_exit(1);
 	while (read_all(side->channel, &request, sizeof(request))) {
 		char *command = malloc(request.length);
 		struct shell_reply reply = { 0 };
@@ -251,12 +254,13 @@ static pid_t fork_numbered(pid_t number)
 }
 
 /* /proc as this pid namespace has it, /sys as this network namespace has it, seen by these processes only. */
-static void mounts_make(void)
+static bool mounts_make(void)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return;
+		return false;
 	mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	return true;
 }
 
 /*
@@ -304,8 +308,11 @@ static _Noreturn void first_main(const struct shell_side *side)
 	dup2(null, STDIN_FILENO);
 	if (side->hooks && side->hooks->enter && !side->hooks->enter(side->hooks->context))
 		_exit(1);
-	mounts_make();
-	wrong = side->hooks && side->hooks->prepare ? side->hooks->prepare(side->hooks->context) : NULL;
+	wrong = mounts_make() ? NULL : "its mounts cannot be kept to itself";
+	if (side->hooks && side->hooks->prepare)
+		wrong = wrong ? wrong : side->hooks->prepare(side->hooks->context);
+	else
+		wrong = NULL;
 	if (wrong) {
 		dprintf(side->output, "%s", wrong);
 		_exit(1);
@@ -390,11 +397,24 @@ static const char *output_read(struct shell *shell, struct arena *arena)
 	return text;
 }
 
-static bool reply_wait(struct shell *shell, struct shell_reply *reply)
+static bool reply_wait(struct shell *shell, void *reply, size_t size)
 {
 	if (shell->hooks && shell->hooks->wait)
 		shell->hooks->wait(shell->hooks->context, shell->channel);
-	return read_all(shell->channel, reply, sizeof(*reply));
+	return read_all(shell->channel, reply, size);
+}
+
+/*
+ * Before it is ready nothing is sent: while its mounts are made, hooks->prepare may need what hooks->wait does, and a long command
+ * that is still to be read would keep this process from it.
+ */
+static bool ready_wait(struct shell *shell)
+{
+	char byte;
+
+	if (!shell->ready)
+		shell->ready = reply_wait(shell, &byte, 1);
+	return shell->ready;
 }
 
 int shell_run(struct shell *shell, const char *command, bool urgent, struct arena *arena, const char **error)
@@ -407,8 +427,8 @@ int shell_run(struct shell *shell, const char *command, bool urgent, struct aren
 	if (shell->used)
 		(void)!ftruncate(shell->output, 0);
 	shell->used = true;
-	if (!write_all(shell->channel, &request, sizeof(request)) || !write_all(shell->channel, command, request.length) ||
-	    !reply_wait(shell, &reply)) {
+	if (!ready_wait(shell) || !write_all(shell->channel, &request, sizeof(request)) ||
+	    !write_all(shell->channel, command, request.length) || !reply_wait(shell, &reply, sizeof(reply))) {
 		output = output_read(shell, arena);
 		*error = *output ? output : "the process for commands has ended";
 		return -1;

@@ -15,7 +15,7 @@ struct shell_hooks {
 	const char *(*prepare)(void *context);	/* in the first process, once its mounts are its own: NULL, or what went wrong */
 	void (*wait)(void *context, int fd);	/* while a command runs: until fd is readable */
 	void *context;
-	int keep[2];				/* descriptors that prepare needs */
+	int keep[2];				/* descriptors that prepare needs, and may close */
 };
 
 /*
