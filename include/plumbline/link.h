@@ -79,16 +79,54 @@ struct pl_address {
 int pl_address_add(struct pl_stack *stack, int ifindex, const struct pl_address *address);
 int pl_address_delete(struct pl_stack *stack, int ifindex, struct in_addr local, unsigned prefix_length);
 
+/* One of several next hops of a route: `nexthop via GATEWAY dev LINK weight N`. */
+#define PL_NEXTHOPS 16
+struct pl_nexthop {
+	struct in_addr gateway;
+	int ifindex;
+	unsigned weight;			/* 1 to 256; 0: 1 */
+	bool on_link;
+};
+
 /* `ip route add|replace`. Zero means "not given", as in the command. */
 struct pl_route {
 	struct in_addr destination, gateway, preferred_source;
 	unsigned prefix_length, table, priority;
 	uint8_t type, scope, tos, protocol;	/* RTN_*, RT_SCOPE_*, RTPROT_* */
+	bool on_link;				/* the gateway is on the link, whatever the addresses say */
 	int ifindex;
 	uint32_t metric[18];			/* by RTAX_*; metric[RTAX_LOCK] is the mask of locked ones */
+	unsigned nexthops;			/* several next hops stand here, then gateway and ifindex are not given */
+	struct pl_nexthop nexthop[PL_NEXTHOPS];
 };
 int pl_route_add(struct pl_stack *stack, const struct pl_route *route, bool replace);
+/* As pl_route_add, behind the routes of the same prefix, TOS and priority: `ip route append`. */
+int pl_route_append(struct pl_stack *stack, const struct pl_route *route);
 int pl_route_delete(struct pl_stack *stack, const struct pl_route *route);
+
+/*
+ * `ip rule add`: which table a packet's route is looked up in. What is zero or empty matches anything. A new stack has the
+ * three rules of every Linux host: 0 table local, 32766 table main, 32767 table default.
+ */
+struct pl_rule {
+	uint32_t priority;			/* 0: in front of all but the first, as the kernel chooses it */
+	uint8_t action;				/* FR_ACT_*; 0: FR_ACT_TO_TBL */
+	uint8_t tos;				/* TOS bits that routes can be chosen by, 0x1c */
+	uint8_t protocol;			/* IPPROTO_* */
+	bool invert;				/* `not` */
+	struct in_addr source, destination;
+	unsigned source_length, destination_length;
+	char input_link[16], output_link[16];	/* names: the links may come later */
+	uint32_t mark, mark_mask;		/* mask 0: any mark */
+	uint32_t table, target;			/* target: priority of the rule that FR_ACT_GOTO goes on with */
+	uint16_t source_ports[2], destination_ports[2];	/* from, to; host order */
+	uint32_t uids[2];
+	bool has_uids;
+	bool suppresses;			/* routes whose prefix is not longer than suppress_length do not count */
+	unsigned suppress_length;
+};
+int pl_rule_add(struct pl_stack *stack, const struct pl_rule *rule);		/* 0, -EEXIST, -EINVAL, -ENOMEM */
+int pl_rule_delete(struct pl_stack *stack, const struct pl_rule *rule);	/* the first that matches what is given; -ENOENT */
 
 /* `ip tcp_metrics flush all`. */
 void pl_tcp_metrics_flush(struct pl_stack *stack);

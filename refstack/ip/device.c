@@ -159,7 +159,7 @@ void in_device_up(struct pl_stack *stack, struct link *link)
 									   .prefix_length = 8, .scope = RT_SCOPE_HOST });
 	for (const struct inet_address *ifa = device->addresses; ifa; ifa = ifa->next)
 		fib_add_address(stack, device, ifa);
-	fib_changed(stack);
+	fib_link_up(stack, link);
 }
 
 void in_device_down(struct pl_stack *stack, struct link *link)

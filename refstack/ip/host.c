@@ -8,6 +8,9 @@ int ip_host_new(struct pl_stack *stack)
 	if (!stack->ip)
 		return -ENOMEM;
 	prng_bytes(&stack->prng, stack->ip->id_key, sizeof(stack->ip->id_key));
+	/* Not drawn from the stream: what is drawn after this stays what it was. */
+	for (size_t i = 0; i < sizeof(stack->ip->multipath_key); i++)
+		stack->ip->multipath_key[i] = stack->ip->id_key[i] ^ 0x6d;
 	return 0;
 }
 
@@ -18,11 +21,5 @@ void ip_host_free(struct pl_stack *stack)
 	if (!host)
 		return;
 	reassemble_free(stack);
-	while (host->exceptions) {
-		struct pmtu_exception *exception = host->exceptions;
-
-		host->exceptions = exception->next;
-		free(exception);
-	}
 	free(host);
 }

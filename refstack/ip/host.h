@@ -7,15 +7,6 @@
 /* Identifications of packets that belong to no connection: a counter for each of a number of groups of destinations. */
 #define IP_ID_BUCKETS 2048
 
-/* What is known of the path to one destination. */
-struct pmtu_exception {
-	struct pmtu_exception *next;
-	struct in_addr destination;
-	uint32_t pmtu;
-	bool locked;			/* below min_pmtu: DF is no longer set */
-	pl_time expires;
-};
-
 struct ip_host {
 	uint8_t id_key[16];
 	struct {
@@ -23,8 +14,7 @@ struct ip_host {
 		bool used;		/* it starts anywhere, when first needed */
 		uint32_t jiffies;	/* when it was last used */
 	} ids[IP_ID_BUCKETS];
-	struct pmtu_exception *exceptions;
-	unsigned exception_count;
+	uint8_t multipath_key[16];	/* of the hash that chooses among next hops, unless it has a seed */
 	struct fragment_queue *fragments;	/* reassemble.c */
 	unsigned fragment_queues;
 	uint64_t fragment_memory;		/* bytes they pin, as Linux counts */

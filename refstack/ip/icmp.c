@@ -176,8 +176,13 @@ static void error_about_icmp(struct pl_stack *stack, struct pktbuf *packet, cons
 			icmp_ping_error(stack, packet, quoted, length, info);
 		return;
 	}
-	if (icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED)
-		route_pmtu_learn(stack, (struct in_addr){ quoted->daddr }, info);
+	struct flow flow = quoted_flow(NULL, quoted, stack->sysctl.fwmark_reflect ? packet->mark : 0);
+	if (icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED) {
+		route_pmtu_learn(stack, &flow, info);
+	} else if (icmp->type == ICMP_REDIRECT) {
+		flow.mark = packet->mark;
+		route_redirect(stack, packet, &flow, NULL);
+	}
 }
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */

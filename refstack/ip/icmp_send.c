@@ -35,15 +35,15 @@ static void push(struct pl_stack *stack, const struct icmphdr *header, const voi
 struct in_addr ip_specific_destination(struct pl_stack *stack, const struct pktbuf *packet)
 {
 	const struct route *route = packet->route;
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 
 	if (route && route->is_local && route->type != RTN_BROADCAST && route->type != RTN_MULTICAST)
 		return ip_destination(packet);
 	if (ip_is_zero(ip_source(packet)))
 		return select_source(stack, packet->link, (struct in_addr){ 0 }, RT_SCOPE_LINK);
 	struct flow flow = { .destination = ip_source(packet), .tos = ip_header(packet)->tos };
-	if (fib_lookup(stack, &flow, &entry) == 0)
-		return route_preferred_source(stack, entry);
+	if (fib_lookup(stack, &flow, &found) == 0)
+		return route_preferred_source(stack, &found);
 	return select_source(stack, packet->link, ip_source(packet), RT_SCOPE_UNIVERSE);
 }
 

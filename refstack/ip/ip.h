@@ -82,7 +82,8 @@ struct flow {			/* what a route is looked up by, and what the lookup fills in */
 	int output_link, input_link;
 	uint8_t tos, protocol, scope, flags;	/* scope: RT_SCOPE_LINK demands an on-link destination; flags: FLOW_* */
 	uint32_t mark, uid;
-	uint16_t source_port, destination_port;	/* for multipath hashing; host order */
+	uint16_t source_port, destination_port;	/* for rules and the choice among next hops; host order, 0: none or unknown */
+	const struct pktbuf *packet;		/* that the route is for, or that it is about; NULL: none yet */
 };
 enum { FLOW_ANY_SOURCE = 1 };	/* the source need not be an address of this host (transparent sockets, IP_HDRINCL) */
 /* A resolved route: reference counted, thrown away by generation. */
@@ -101,6 +102,7 @@ struct route {
 	pl_time pmtu_expires;
 	bool uses_gateway;
 	bool is_local;			/* RTCF_LOCAL: packets arrive at this host, on the way out a copy of them does */
+	bool redirected;		/* the gateway is from a redirect */
 	bool do_redirect;		/* forwarding: the sender should use the gateway itself */
 	uint8_t scope;
 };
@@ -115,13 +117,20 @@ struct route *route_hold(struct route *route);
 void route_put(struct pl_stack *stack, struct route *route);
 void route_cache_flush(struct pl_stack *stack);	/* every cached route is stale from now on */
 bool route_valid(const struct pl_stack *stack, const struct route *route);
+struct flow sock_flow(const struct sock *sk);	/* of a connected socket's packets */
 /* The route of a connected socket, looked up again when it is stale; NULL and *error when there is none. Not held. */
 struct route *sock_route(struct sock *sk, int *error);
 uint32_t route_mtu(const struct pl_stack *stack, const struct route *route);	/* dst_mtu: learnt, locked or the link's */
 /* For packets passing through: what was learnt of the path counts only where ip_forward_use_pmtu says so, or it is locked. */
 uint32_t route_forward_mtu(const struct pl_stack *stack, const struct route *route);
 uint32_t route_advmss(const struct pl_stack *stack, const struct route *route);	/* dst_metric_advmss */
-void route_pmtu_learn(struct pl_stack *stack, struct in_addr destination, uint32_t mtu);	/* from ICMP */
+/* ICMP said that what goes by this flow fits into `mtu` bytes only; exception.c. */
+void route_pmtu_learn(struct pl_stack *stack, const struct flow *flow, uint32_t mtu);
+/* A redirect (data at its ICMP header) about what goes by this flow. used: the route in use, or NULL: what the flow gives now. */
+void route_redirect(struct pl_stack *stack, const struct pktbuf *icmp, const struct flow *flow, const struct route *used);
+/* The flow of a packet of ours that an ICMP error quotes: sk has sent it, or with NULL this host itself, with that mark. */
+struct flow quoted_flow(const struct sock *sk, const struct iphdr *quoted, uint32_t mark);
+void route_exceptions_flush(struct pl_stack *stack);	/* forget all that was learnt of single destinations */
 /* RTN_* of an address as `ip route get` classes it: local, broadcast, multicast, unicast, ... */
 int address_type(struct pl_stack *stack, struct in_addr address);
 /* Does some socket of the host take packets to this group that come in on link? source 0: from anyone (socket/multicast.c). */

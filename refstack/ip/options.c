@@ -313,10 +313,10 @@ static struct in_addr leaving_address(struct pl_stack *stack, const struct pktbu
 {
 	struct flow flow = { .destination = ip_destination(packet), .source = ip_source(packet), .tos = ip_header(packet)->tos,
 			     .output_link = route->link->ifindex, .mark = packet->mark };
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 
-	if (fib_lookup(stack, &flow, &entry) == 0)
-		return route_preferred_source(stack, entry);
+	if (fib_lookup(stack, &flow, &found) == 0)
+		return route_preferred_source(stack, &found);
 	return select_source(stack, route->link, route->gateway, RT_SCOPE_UNIVERSE);
 }
 

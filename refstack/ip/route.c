@@ -42,37 +42,48 @@ bool route_valid(const struct pl_stack *stack, const struct route *route)
 	return route->generation == stack->fib->generation;
 }
 
-void route_set_nexthop(struct pl_stack *stack, struct route *route, const struct fib_entry *entry)
+void route_set_nexthop(struct pl_stack *stack, struct route *route, const struct fib_result *found)
 {
+	const struct route_exception *exception;
+
 	route->gateway = route->destination;
-	if (!entry)
+	if (!found)
 		return;
-	memcpy(route->metric, entry->metric, sizeof(route->metric));
-	route->scope = entry->scope;
-	if (entry->nexthop.gateway.s_addr && entry->nexthop.scope == RT_SCOPE_LINK) {
-		route->gateway = entry->nexthop.gateway;
+	memcpy(route->metric, found->entry->metric, sizeof(route->metric));
+	route->scope = found->entry->scope;
+	if (found->nexthop->gateway.s_addr && found->nexthop->scope == RT_SCOPE_LINK) {
+		route->gateway = found->nexthop->gateway;
 		route->uses_gateway = true;
 	}
-	pmtu_apply(stack, route);
+	exception = exception_find(stack, found->nexthop, route->destination);
+	if (!exception)
+		return;
+	route->pmtu = exception->pmtu;
+	route->pmtu_locked = exception->locked;
+	route->pmtu_expires = exception->expires;
+	if (exception->gateway.s_addr) {
+		route->gateway = exception->gateway;
+		route->uses_gateway = route->redirected = true;
+	}
 }
 
-struct in_addr route_preferred_source(struct pl_stack *stack, const struct fib_entry *entry)
+struct in_addr route_preferred_source(struct pl_stack *stack, const struct fib_result *found)
 {
-	if (entry->preferred_source.s_addr)
-		return entry->preferred_source;
-	return select_source(stack, entry->nexthop.link, entry->nexthop.gateway, entry->scope);
+	if (found->entry->preferred_source.s_addr)
+		return found->entry->preferred_source;
+	return select_source(stack, found->nexthop->link, found->nexthop->gateway, found->entry->scope);
 }
 
 /* --- the way out -------------------------------------------------------------------------------------------------- */
 
 /* The last step: what kind of destination it is on the link that was found. */
 static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, struct link *link,
-		       const struct fib_entry *entry, struct route **made)
+		       const struct fib_result *found, struct route **made)
 {
 	bool loopback = link->flags & IFF_LOOPBACK;
 	bool is_local = loopback;
 	/* What is for an address of this host seems to come in on the link that has the address, or that was named. */
-	int asked = entry && entry->type == RTN_LOCAL ? entry->nexthop.link->ifindex : flow->output_link;
+	int asked = found && found->entry->type == RTN_LOCAL ? found->nexthop->link->ifindex : flow->output_link;
 
 	if (ip_is_loopback(flow->source) && !loopback && !CONF_OR(stack, link->ipv4, route_localnet))
 		return -EINVAL;
@@ -84,11 +95,11 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 		return -EINVAL;
 	if (type == RTN_BROADCAST) {
 		is_local = true;
-		entry = NULL;
+		found = NULL;
 	} else if (type == RTN_MULTICAST) {
 		is_local = multicast_accepts(stack, link->ipv4, flow->destination, flow->source, flow->protocol);
-		if (entry && entry->prefix_length < 4)	/* the default route leads multicast to the link, not to the gateway */
-			entry = NULL;
+		if (found && found->entry->prefix_length < 4)	/* the default route leads multicast to the link, not to the gateway */
+			found = NULL;
 	}
 	struct route *route = route_make(stack, type, link);
 	if (!route)
@@ -96,7 +107,7 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 	route->destination = flow->destination;
 	route->source = flow->source;
 	route->is_local = is_local;
-	route_set_nexthop(stack, route, entry);
+	route_set_nexthop(stack, route, found);
 	route->asked_link = asked;
 	flow->output_link = link->ifindex;
 	*made = route;
@@ -106,12 +117,13 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 /* The link of an address of this host: one that was set, or one of a subnet that is local as a whole, as 127.0.0.0/8 is. */
 static struct link *local_address_link(struct pl_stack *stack, struct in_addr address)
 {
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 	struct flow flow = { .destination = address };
 	struct link *link = address_owner(stack, address);
 
-	if (!link && fib_lookup(stack, &flow, &entry) == 0 && entry->type == RTN_LOCAL)
-		link = entry->nexthop.link;
+	/* Linux asks table local alone, which is one with table main until rules part them. */
+	if (!link && fib_lookup_local(stack, &flow, &found) == 0 && found.entry->type == RTN_LOCAL)
+		link = found.nexthop->link;
 	return link;
 }
 
@@ -154,7 +166,7 @@ static int check_link(struct pl_stack *stack, struct flow *flow, struct link **l
 int route_output(struct pl_stack *stack, struct flow *flow, struct route **route)
 {
 	struct link *link = NULL;
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 	bool done = false;
 	int error;
 
@@ -179,7 +191,7 @@ int route_output(struct pl_stack *stack, struct flow *flow, struct route **route
 			flow->destination.s_addr = flow->source.s_addr = htonl(INADDR_LOOPBACK);
 		return make_output(stack, flow, RTN_LOCAL, link_loopback(stack), NULL, route);
 	}
-	error = fib_lookup(stack, flow, &entry);
+	error = fib_lookup(stack, flow, &found);
 	if (error && !flow->output_link)
 		return error;
 	if (error) {
@@ -188,21 +200,22 @@ int route_output(struct pl_stack *stack, struct flow *flow, struct route **route
 			flow->source = select_source(stack, link, (struct in_addr){ 0 }, RT_SCOPE_LINK);
 		return make_output(stack, flow, RTN_UNICAST, link, NULL, route);
 	}
-	if (entry->type == RTN_LOCAL) {
+	if (found.entry->type == RTN_LOCAL) {
+		struct in_addr preferred = found.entry->preferred_source;
+
 		if (!flow->source.s_addr)
-			flow->source = entry->preferred_source.s_addr ? entry->preferred_source : flow->destination;
-		return make_output(stack, flow, RTN_LOCAL, link_loopback(stack), entry, route);
+			flow->source = preferred.s_addr ? preferred : flow->destination;
+		return make_output(stack, flow, RTN_LOCAL, link_loopback(stack), &found, route);
 	}
+	fib_select_path(stack, flow, &found);
 	if (!flow->source.s_addr)
-		flow->source = route_preferred_source(stack, entry);
-	return make_output(stack, flow, entry->type, entry->nexthop.link, entry, route);
+		flow->source = route_preferred_source(stack, &found);
+	return make_output(stack, flow, found.entry->type, found.nexthop->link, &found, route);
 }
 
-struct route *sock_route(struct sock *sk, int *error)
+struct flow sock_flow(const struct sock *sk)
 {
-	if (sk->route && route_valid(sk->stack, sk->route))
-		return sk->route;
-	struct flow flow = {
+	return (struct flow){
 		.destination = sk->options && sk->options->source_route ? sk->options->first_hop : sk->remote,
 		.source = sk->source, .output_link = sk->bound_link, .tos = sk->tos,
 		.scope = sock_flag(sk, SF_LOCALROUTE) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
@@ -210,6 +223,13 @@ struct route *sock_route(struct sock *sk, int *error)
 		.flags = sock_flag(sk, SF_TRANSPARENT) || sock_flag(sk, SF_HDRINCL) ? FLOW_ANY_SOURCE : 0,
 		.source_port = sk->port, .destination_port = sk->remote_port,
 	};
+}
+
+struct route *sock_route(struct sock *sk, int *error)
+{
+	if (sk->route && route_valid(sk->stack, sk->route))
+		return sk->route;
+	struct flow flow = sock_flow(sk);
 	struct route *route = NULL;
 	int result = route_output(sk->stack, &flow, &route);
 
@@ -265,13 +285,26 @@ bool route_mtu_locked(const struct route *route)
 int address_type(struct pl_stack *stack, struct in_addr address)
 {
 	struct flow flow = { .destination = address };
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 
 	if (ip_is_zero(address) || ip_is_limited_broadcast(address))
 		return RTN_BROADCAST;
 	if (ip_is_multicast(address))
 		return RTN_MULTICAST;
-	if (fib_lookup(stack, &flow, &entry) || !entry)
-		return RTN_UNICAST;
-	return entry->type;
+	return fib_lookup_local(stack, &flow, &found) ? RTN_UNICAST : found.entry->type;
+}
+
+struct flow quoted_flow(const struct sock *sk, const struct iphdr *quoted, uint32_t mark)
+{
+	struct flow flow = { .destination.s_addr = quoted->daddr, .source.s_addr = quoted->saddr, .tos = quoted->tos,
+			     .protocol = quoted->protocol, .mark = mark };
+
+	if (!sk)
+		return flow;
+	flow.output_link = sk->bound_link;
+	flow.tos = sk->tos;
+	flow.mark = sk->mark;
+	flow.uid = sk->uid;
+	flow.scope = sock_flag(sk, SF_LOCALROUTE) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	return flow;
 }

@@ -6,11 +6,9 @@
 
 /* A route with one reference; NULL: no memory. */
 struct route *route_make(struct pl_stack *stack, uint8_t type, struct link *link);
-/* Gateway, metrics and path MTU from the table entry; NULL: the next hop is the destination, which is set already. */
-void route_set_nexthop(struct pl_stack *stack, struct route *route, const struct fib_entry *entry);
-/* The source that the table entry prefers. */
-struct in_addr route_preferred_source(struct pl_stack *stack, const struct fib_entry *entry);
-/* Put what is known of the path to route->destination into the route; pmtu.c. */
-void pmtu_apply(struct pl_stack *stack, struct route *route);
+/* Gateway, metrics and path MTU as found; NULL: the next hop is the destination, which is set already. */
+void route_set_nexthop(struct pl_stack *stack, struct route *route, const struct fib_result *found);
+/* The source that the route found prefers. */
+struct in_addr route_preferred_source(struct pl_stack *stack, const struct fib_result *found);
 
 #endif

@@ -13,11 +13,29 @@ struct incoming {
 	struct in_addr source, destination;
 	uint8_t tos, protocol;
 	uint32_t mark;
+	const struct pktbuf *packet;	/* NULL when only the addresses are asked about */
 };
 
 static bool leads_over(const struct fib_entry *entry, const struct link *link)
 {
-	return entry->nexthop.link == link;
+	for (unsigned i = 0; i < entry->nexthops; i++)
+		if (entry->nexthop[i].link == link && !entry->nexthop[i].dead)
+			return true;
+	return false;
+}
+
+/* The ports of a packet, for rules that ask for them. Fragments have none. */
+static void take_ports(struct flow *flow, const struct pktbuf *packet)
+{
+	const struct iphdr *ip = packet ? ip_header(packet) : NULL;
+	const uint8_t *ports = ip ? packet->network + ip->ihl * 4u : NULL;
+
+	if (!ip || ip->frag_off & htons(IP_MF | IP_OFFMASK) || ports + 4 > packet->tail ||
+	    (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_UDPLITE &&
+	     ip->protocol != IPPROTO_SCTP && ip->protocol != IPPROTO_DCCP))
+		return;
+	flow->source_port = (uint16_t)(ports[0] << 8 | ports[1]);
+	flow->destination_port = (uint16_t)(ports[2] << 8 | ports[3]);
 }
 
 /*
@@ -32,24 +50,38 @@ static int validate_source(struct pl_stack *stack, const struct incoming *in, co
 	bool may_redirect = out == in->link && CONF_OR(stack, device, send_redirects);
 	struct flow flow = { .destination = in->source, .source = in->destination, .tos = in->tos, .mark =
 			     CONF_OR(stack, device, src_valid_mark) ? in->mark : 0 };
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 
-	if (!filter && !may_redirect && !stack->fib->custom_local_routes)
-		return !accept_local && address_owner(stack, in->source) ? -EINVAL : 0;
+	if (!filter && !may_redirect) {
+		if (accept_local)
+			return 0;
+		if (!stack->fib->custom_local_routes && !stack->fib->custom_rules)
+			return address_owner(stack, in->source) ? -EINVAL : 0;
+	}
+	/* The way back: the packet's ends change places. Ports and protocol count only where rules ask for them. */
+	flow.input_link = out ? out->ifindex : 0;
+	if (stack->fib->custom_rules && in->packet) {
+		struct flow there = { 0 };
+
+		take_ports(&there, in->packet);
+		flow.protocol = in->protocol;
+		flow.source_port = there.destination_port;
+		flow.destination_port = there.source_port;
+	}
 	int nothing = filter ? -EXDEV : 0;
-	if (fib_lookup(stack, &flow, &entry))
+	if (fib_lookup(stack, &flow, &found))
 		return nothing;
-	if (entry->type != RTN_UNICAST && (entry->type != RTN_LOCAL || !accept_local))
+	if (found.entry->type != RTN_UNICAST && (found.entry->type != RTN_LOCAL || !accept_local))
 		return -EINVAL;
-	if (leads_over(entry, in->link) || (in->link->flags & IFF_LOOPBACK && entry->type == RTN_LOCAL))
-		return entry->nexthop.scope >= RT_SCOPE_HOST;
+	if (leads_over(found.entry, in->link) || (in->link->flags & IFF_LOOPBACK && found.entry->type == RTN_LOCAL))
+		return found.nexthop->scope >= RT_SCOPE_HOST;
 	if (!device->addresses)
 		return nothing;
 	if (filter == 1)
 		return -EXDEV;
 	flow.output_link = in->link->ifindex;
-	if (fib_lookup(stack, &flow, &entry) == 0 && entry->type == RTN_UNICAST)
-		return entry->nexthop.scope >= RT_SCOPE_HOST;
+	if (fib_lookup(stack, &flow, &found) == 0 && found.entry->type == RTN_UNICAST)
+		return found.nexthop->scope >= RT_SCOPE_HOST;
 	return 0;
 }
 
@@ -115,20 +147,20 @@ static int multicast(struct pl_stack *stack, const struct incoming *in, struct r
 	return deliver(stack, in, RTN_MULTICAST, route);
 }
 
-static int forward(struct pl_stack *stack, const struct incoming *in, const struct fib_entry *entry, struct route **made)
+static int forward(struct pl_stack *stack, const struct incoming *in, const struct fib_result *found, struct route **made)
 {
-	struct link *out = entry->nexthop.link;
+	struct link *out = found->nexthop->link;
 	int neighbour = validate_source(stack, in, out);
 
 	if (neighbour < 0)
 		return neighbour;
-	struct route *route = route_make(stack, entry->type, out);
+	struct route *route = route_make(stack, found->entry->type, out);
 	if (!route)
 		return -ENOBUFS;
 	route->source = in->source;
 	route->destination = in->destination;
-	route_set_nexthop(stack, route, entry);
-	struct in_addr gateway = { route->uses_gateway ? route->gateway.s_addr : 0 };
+	route_set_nexthop(stack, route, found);
+	struct in_addr gateway = found->nexthop->gateway;
 	route->do_redirect = out == in->link && neighbour && CONF_OR(stack, out->ipv4, send_redirects) &&
 			     (CONF_OR(stack, out->ipv4, shared_media) || address_on_link(out->ipv4, in->source, gateway));
 	*made = route;
@@ -150,7 +182,7 @@ static int unicast(struct pl_stack *stack, const struct incoming *in, struct rou
 	struct in_device *device = in->link->ipv4;
 	struct flow flow = { .destination = in->destination, .source = in->source, .tos = in->tos, .protocol = in->protocol,
 			     .input_link = in->link->ifindex, .mark = in->mark };
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 	int error;
 
 	if (ip_is_multicast(in->source) || ip_is_limited_broadcast(in->source))
@@ -159,38 +191,46 @@ static int unicast(struct pl_stack *stack, const struct incoming *in, struct rou
 		return broadcast(stack, in, route);
 	if (is_martian(stack, in))
 		return -EINVAL;
-	error = fib_lookup(stack, &flow, &entry);
+	flow.packet = in->packet;
+	take_ports(&flow, in->packet);
+	error = fib_lookup(stack, &flow, &found);
 	if (error)
 		return refuse(stack, in, device->conf.forwarding ? error : -EHOSTUNREACH, route);
-	if (entry->type == RTN_BROADCAST) {
+	uint8_t type = found.entry->type;
+	if (type == RTN_BROADCAST) {
 		if (CONF_AND(stack, device, bc_forwarding) && device->conf.forwarding)
-			return forward(stack, in, entry, route);
+			return forward(stack, in, &found, route);
 		return broadcast(stack, in, route);
 	}
-	if (entry->type == RTN_LOCAL) {
+	if (type == RTN_LOCAL) {
 		error = validate_source(stack, in, NULL);
 		return error < 0 ? error : deliver(stack, in, RTN_LOCAL, route);
 	}
 	if (!device->conf.forwarding)
 		return refuse(stack, in, -EHOSTUNREACH, route);
-	if (entry->type != RTN_UNICAST)
+	if (type != RTN_UNICAST)
 		return -EINVAL;
-	return forward(stack, in, entry, route);
+	fib_select_path(stack, &flow, &found);
+	return forward(stack, in, &found, route);
+}
+
+static int route_for(struct pl_stack *stack, const struct incoming *in, struct route **route)
+{
+	return ip_is_multicast(in->destination) ? multicast(stack, in, route) : unicast(stack, in, route);
 }
 
 int route_input_for(struct pl_stack *stack, struct link *link, struct in_addr source, struct in_addr destination, uint8_t tos,
 		    uint8_t protocol, uint32_t mark, struct route **route)
 {
-	struct incoming in = { .link = link, .source = source, .destination = destination, .tos = tos, .protocol = protocol,
-			       .mark = mark };
-
-	return ip_is_multicast(destination) ? multicast(stack, &in, route) : unicast(stack, &in, route);
+	return route_for(stack, &(struct incoming){ .link = link, .source = source, .destination = destination, .tos = tos,
+						    .protocol = protocol, .mark = mark }, route);
 }
 
 int route_input(struct pl_stack *stack, struct pktbuf *packet, struct route **route)
 {
 	const struct iphdr *ip = ip_header(packet);
 
-	return route_input_for(stack, packet->link, ip_source(packet), ip_destination(packet), ip->tos, ip->protocol,
-			       packet->mark, route);
+	return route_for(stack, &(struct incoming){ .link = packet->link, .source = ip_source(packet),
+						    .destination = ip_destination(packet), .tos = ip->tos, .protocol = ip->protocol,
+						    .mark = packet->mark, .packet = packet }, route);
 }

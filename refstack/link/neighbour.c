@@ -22,3 +22,13 @@ int neighbour_output(struct pl_stack *stack, struct pktbuf *packet)
 void neighbours_forget(struct pl_stack *stack, struct link *link, bool keep_permanent)
 {
 }
+
+bool neighbour_good(struct pl_stack *stack, struct link *link, struct in_addr address)
+{
+	return true;
+}
+
+bool neighbour_ready(struct pl_stack *stack, struct link *link, struct in_addr address)
+{
+	return link->kind != PL_LINK_ETHERNET;
+}

@@ -243,6 +243,7 @@ void ping_error(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr 
 	sk = ping_lookup(stack, icmp, ntohs(inner->un.echo.id));
 	if (!sk)
 		return;
+	raw_redirected(stack, sk, icmp, quoted);
 	if (!raw_error_of(stack, sk, header, quoted, info, &map))	/* source quench and redirects are told here, as some error */
 		map = (struct icmp_error_map){ EREMOTEIO, false };
 	if (header->type == ICMP_DEST_UNREACH && header->code == ICMP_FRAG_NEEDED && sk->pmtudisc == IP_PMTUDISC_DONT)

@@ -27,7 +27,7 @@ static unsigned flags_of(const struct fib_entry *entry)
 
 	if (entry->type == RTN_UNREACHABLE || entry->type == RTN_PROHIBIT)
 		flags |= RTF_REJECT;
-	if (entry->nexthop.gateway.s_addr)
+	if (entry->nexthop[0].gateway.s_addr)
 		flags |= RTF_GATEWAY;
 	if (entry->prefix_length == 32)
 		flags |= RTF_HOST;
@@ -37,8 +37,8 @@ static unsigned flags_of(const struct fib_entry *entry)
 static void write_entry(FILE *to, const struct fib_entry *entry)
 {
 	proc_line(to, WIDTH, "%s\t%08X\t%08X\t%04X\t%d\t%u\t%d\t%08X\t%d\t%u\t%u",
-		  entry->nexthop.link ? entry->nexthop.link->name : "*", entry->destination.s_addr,
-		  entry->nexthop.gateway.s_addr, flags_of(entry), 0, 0, (int)entry->priority, prefix_mask(entry->prefix_length).s_addr,
+		  entry->nexthop[0].link ? entry->nexthop[0].link->name : "*", entry->destination.s_addr,
+		  entry->nexthop[0].gateway.s_addr, flags_of(entry), 0, 0, (int)entry->priority, prefix_mask(entry->prefix_length).s_addr,
 		  entry->metric[RTAX_ADVMSS] ? (int)entry->metric[RTAX_ADVMSS] + 40 : 0, entry->metric[RTAX_WINDOW],
 		  entry->metric[RTAX_RTT] >> 3);
 }

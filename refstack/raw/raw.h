@@ -44,6 +44,8 @@ bool ping_receive(struct pl_stack *stack, struct pktbuf *packet);
 void ping_error(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *quoted, size_t length, uint32_t info);
 
 /* errno of an ICMP error and whether it is fatal, for raw and ping sockets; false: the error tells them nothing. */
+/* A redirect about a packet of sk's: its route may change. Anything else: nothing happens. */
+void raw_redirected(struct pl_stack *stack, const struct sock *sk, struct pktbuf *icmp, const struct iphdr *quoted);
 bool raw_error_of(struct pl_stack *stack, struct sock *sk, const struct icmphdr *icmp, const struct iphdr *quoted, uint32_t info,
 		  struct icmp_error_map *map);
 /* Copy a datagram out, with its address and control messages. Bytes, or -EFAULT. */

@@ -103,6 +103,15 @@ bool raw_router_alert(struct pl_stack *stack, struct pktbuf *packet)
 	return taken;
 }
 
+void raw_redirected(struct pl_stack *stack, const struct sock *sk, struct pktbuf *icmp, const struct iphdr *quoted)
+{
+	const struct icmphdr *header = pktbuf_at(icmp, 0, sizeof(*header));
+	struct flow flow = quoted_flow(sk, quoted, 0);
+
+	if (header->type == ICMP_REDIRECT)
+		route_redirect(stack, icmp, &flow, NULL);
+}
+
 bool raw_error_of(struct pl_stack *stack, struct sock *sk, const struct icmphdr *icmp, const struct iphdr *quoted, uint32_t info,
 		  struct icmp_error_map *map)
 {
@@ -119,7 +128,9 @@ bool raw_error_of(struct pl_stack *stack, struct sock *sk, const struct icmphdr 
 			return true;
 		*map = icmp_error_map[icmp->code];
 		if (icmp->code == ICMP_FRAG_NEEDED) {
-			route_pmtu_learn(stack, (struct in_addr){ quoted->daddr }, info);
+			struct flow flow = quoted_flow(sk, quoted, 0);
+
+			route_pmtu_learn(stack, &flow, info);
 			*map = (struct icmp_error_map){ EMSGSIZE, sk->pmtudisc != IP_PMTUDISC_DONT };
 		}
 		return true;
@@ -135,6 +146,7 @@ static void tell(struct pl_stack *stack, struct sock *sk, struct pktbuf *icmp, c
 	struct icmp_error_map map;
 	const uint8_t *payload = (const uint8_t *)quoted;
 
+	raw_redirected(stack, sk, icmp, quoted);
 	if (!raw_error_of(stack, sk, header, quoted, info, &map) || (!asked && sk->state != TCP_ESTABLISHED))
 		return;
 	if (!sock_flag(sk, SF_HDRINCL))

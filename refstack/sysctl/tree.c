@@ -342,7 +342,7 @@ static void hook_after_write(struct pl_stack *stack, const struct found *found, 
 	if (place == PLACE_IPV4 && found->value == &stack->sysctl.ip_forward && before != after)
 		forwarding_changed(stack, (int)after);
 	if (place == PLACE_ROUTE && found->row->kind == SYSCTL_TRIGGER)
-		route_cache_flush(stack);
+		route_exceptions_flush(stack);
 	if (place != PLACE_CONF && place != PLACE_NEIGH)
 		return;
 	if (found->device) {

@@ -80,6 +80,14 @@ static void to_socket(struct tcp_sock *tp, struct report *r)
 		COUNT(stack, TcpExt, OutOfWindowIcmps);
 		return;
 	}
+	if (r->type == ICMP_REDIRECT && sk->route && route_valid(stack, sk->route)) {
+		struct flow flow = quoted_flow(sk, r->quoted, 0);
+
+		flow.source_port = sk->port;
+		flow.destination_port = sk->remote_port;
+		route_redirect(stack, r->icmp, &flow, sk->route);
+		return;
+	}
 	if (r->type == ICMP_DEST_UNREACH && r->code == ICMP_FRAG_NEEDED) {
 		if (sk->state != TCP_LISTEN)
 			tcp_mtu_reduced(tp, r->info);

@@ -105,7 +105,9 @@ void tcp_mtu_reduced(struct tcp_sock *tp, uint32_t mtu)
 
 	if (!route)
 		return;
-	route_pmtu_learn(tp->sk.stack, route->destination, mtu);
+	struct flow flow = sock_flow(&tp->sk);
+	flow.source = route->source;
+	route_pmtu_learn(tp->sk.stack, &flow, mtu);
 	route = sock_route(&tp->sk, &error);	/* with what was learnt */
 	if (!route)
 		return;

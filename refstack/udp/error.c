@@ -8,14 +8,16 @@ static bool error_of(struct pl_stack *stack, struct sock *sk, const struct icmph
 	*map = (struct icmp_error_map){ EHOSTUNREACH, false };
 	switch (icmp->type) {
 	case ICMP_SOURCE_QUENCH:
-	case ICMP_REDIRECT:
+	case ICMP_REDIRECT:		/* the route is told in udp_error */
 		return false;
 	case ICMP_PARAMETERPROB:
 		*map = (struct icmp_error_map){ EPROTO, true };
 		return true;
 	case ICMP_DEST_UNREACH:
 		if (icmp->code == ICMP_FRAG_NEEDED) {
-			route_pmtu_learn(stack, (struct in_addr){ quoted->daddr }, info);
+			struct flow flow = quoted_flow(sk, quoted, 0);
+
+			route_pmtu_learn(stack, &flow, info);
 			*map = (struct icmp_error_map){ EMSGSIZE, true };
 			return sk->pmtudisc != IP_PMTUDISC_DONT;
 		}
@@ -39,6 +41,11 @@ void udp_error(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *
 	if (!sk) {
 		COUNT(stack, Icmp, InErrors);
 		return;
+	}
+	if (header->type == ICMP_REDIRECT) {
+		struct flow flow = quoted_flow(sk, quoted, 0);
+
+		route_redirect(stack, icmp, &flow, NULL);
 	}
 	if (!error_of(stack, sk, header, quoted, info, &map))
 		return;

@@ -108,17 +108,18 @@ Test(fib, path_mtu_is_learnt_believed_and_forgotten)
 	struct route *route = NULL;
 	uint64_t generation = fixture.stack->fib->generation;
 
-	route_pmtu_learn(fixture.stack, addr(REMOTE), 1400);
+	route_pmtu_learn(fixture.stack, &flow, 1400);
 	cr_assert_neq(fixture.stack->fib->generation, generation);
 	cr_assert_eq(route_output(fixture.stack, &flow, &route), 0);
 	cr_assert_eq(route_mtu(fixture.stack, route), 1400);
 	cr_assert_not(route_mtu_locked(route));
-	route_pmtu_learn(fixture.stack, addr(REMOTE), 1450);	/* larger than known: not believed */
+	route_pmtu_learn(fixture.stack, &flow, 1450);	/* larger than known: not believed */
 	cr_assert(route_valid(fixture.stack, route));
+	flow = (struct flow){ .destination = addr(REMOTE) };
 	pl_stack_run_until(fixture.stack, 600 * PL_NSEC_PER_SEC);
 	cr_assert_eq(route_mtu(fixture.stack, route), 1500);
 	route_put(fixture.stack, route);
-	route_pmtu_learn(fixture.stack, addr(REMOTE), 100);	/* below min_pmtu: that, and no DF any more */
+	route_pmtu_learn(fixture.stack, &flow, 100);	/* below min_pmtu: that, and no DF any more */
 	cr_assert_eq(route_output(fixture.stack, &flow, &route), 0);
 	cr_assert_eq(route_mtu(fixture.stack, route), 552);
 	cr_assert(route_mtu_locked(route));
@@ -138,4 +139,128 @@ Test(fib, route_outlives_its_link)
 	route_put(fixture.stack, route);
 	cr_assert_eq(lookup("10.1.0.9", "tun0", "10.1.0.9", LOCAL), 0);
 	cr_assert_eq(pl_link_delete(fixture.stack, 1), -EOPNOTSUPP);
+}
+
+/* --- several next hops -------------------------------------------------------------------------------------------- */
+
+static void two_paths(unsigned weight)
+{
+	struct pl_route route = { .destination = addr("198.51.100.0"), .prefix_length = 24, .nexthops = 2 };
+
+	fixture_link(&fixture, "tun2", "10.2.0.1", 24);
+	route.nexthop[0].gateway = addr("10.1.0.9");
+	route.nexthop[1] = (struct pl_nexthop){ .gateway = addr("10.2.0.9"), .weight = weight };
+	cr_assert_eq(pl_route_add(fixture.stack, &route, false), 0);
+	cr_assert_eq(pl_route_add(fixture.stack, &route, false), -EEXIST);
+}
+
+static const char *path_of(const char *source, const char *destination, uint8_t protocol, uint16_t from, uint16_t to)
+{
+	struct flow flow = { .destination = addr(destination), .source = addr(source), .protocol = protocol, .source_port = from,
+			     .destination_port = to, .flags = FLOW_ANY_SOURCE };
+	struct route *route = NULL;
+
+	cr_assert_eq(route_output(fixture.stack, &flow, &route), 0);
+	const char *name = route->link->name;
+	route_put(fixture.stack, route);
+	return name;
+}
+
+/* What Linux 6.18 chose with this seed and these weights (`ip route get ... sport ... dport ...`). */
+Test(fib, hash_with_a_seed_is_the_kernels)
+{
+	static const struct {
+		uint8_t policy;
+		const char *source, *destination;
+		uint16_t from, to;
+		const char *link;
+	} row[] = {
+#include "multipath_rows.h"
+	};
+
+	two_paths(3);
+	fixture.stack->sysctl.fib_multipath_hash_seed = 12345;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		fixture.stack->sysctl.fib_multipath_hash_policy = row[i].policy;
+		cr_assert_str_eq(path_of(row[i].source, row[i].destination, IPPROTO_UDP, row[i].from, row[i].to), row[i].link, "row %zu", i);
+	}
+}
+
+Test(fib, a_dead_link_leaves_its_share_to_the_others)
+{
+	two_paths(1);
+	fixture.stack->sysctl.fib_multipath_hash_seed = 1;
+	fixture.stack->sysctl.fib_multipath_hash_policy = 1;
+	unsigned over_tun1 = 0, after = 0;
+	for (uint16_t port = 1; port <= 400; port++)
+		over_tun1 += !strcmp(path_of("0.0.0.0", "198.51.100.7", IPPROTO_UDP, port, 53), "tun1");
+	cr_assert(over_tun1 > 150 && over_tun1 < 250, "%u", over_tun1);
+	cr_assert_eq(pl_link_set_up(fixture.stack, pl_link_find(fixture.stack, "tun2"), false), 0);
+	for (uint16_t port = 1; port <= 400; port++)
+		after += !strcmp(path_of("0.0.0.0", "198.51.100.7", IPPROTO_UDP, port, 53), "tun1");
+	cr_assert_eq(after, 400);
+	cr_assert_eq(pl_link_set_up(fixture.stack, pl_link_find(fixture.stack, "tun1"), false), 0);
+	cr_assert_str_eq(path_of("0.0.0.0", "198.51.100.7", IPPROTO_UDP, 1, 53), "tun0");	/* gone with the last of them */
+}
+
+/* The link whose own address the flow has as its source is taken whatever the hash says. */
+Test(fib, a_source_of_one_path_decides)
+{
+	two_paths(1);
+	for (uint16_t port = 1; port <= 50; port++) {
+		cr_assert_str_eq(path_of("10.1.0.1", "198.51.100.7", IPPROTO_UDP, port, 53), "tun1");
+		cr_assert_str_eq(path_of("10.2.0.1", "198.51.100.7", IPPROTO_UDP, port, 53), "tun2");
+	}
+}
+
+/* --- rules -------------------------------------------------------------------------------------------------------- */
+
+static int rule(uint32_t priority, struct pl_rule rule)
+{
+	rule.priority = priority;
+	return pl_rule_add(fixture.stack, &rule);
+}
+
+Test(fib, rules_choose_the_table)
+{
+	struct pl_route other = { .table = 100, .ifindex = pl_link_find(fixture.stack, "tun1") };
+	struct flow marked = { .destination = addr("8.8.8.8"), .mark = 7 };
+	struct route *route = NULL;
+
+	cr_assert_eq(pl_route_add(fixture.stack, &other, false), 0);
+	cr_assert_eq(lookup("8.8.8.8", "tun0", "8.8.8.8", LOCAL), 0);
+	cr_assert_eq(rule(100, (struct pl_rule){ .mark = 7, .table = 100 }), 0);
+	cr_assert_eq(rule(100, (struct pl_rule){ .mark = 7, .table = 100 }), -EEXIST);
+	cr_assert_eq(rule(101, (struct pl_rule){ .destination = addr("9.9.9.0"), .destination_length = 24, .table = 100 }), 0);
+	cr_assert_eq(rule(102, (struct pl_rule){ .destination = addr("7.7.7.7"), .destination_length = 32,
+						 .action = RTN_PROHIBIT }), 0);
+	cr_assert_eq(lookup("8.8.8.8", "tun0", "8.8.8.8", LOCAL), 0);
+	cr_assert_eq(lookup("9.9.9.9", "tun1", "9.9.9.9", "10.1.0.1"), 0);
+	cr_assert_eq(lookup("7.7.7.7", "", "", ""), -EACCES);
+	cr_assert_eq(route_output(fixture.stack, &marked, &route), 0);
+	cr_assert_str_eq(route->link->name, "tun1");
+	route_put(fixture.stack, route);
+	cr_assert_eq(pl_rule_delete(fixture.stack, &(struct pl_rule){ .priority = 102 }), 0);
+	cr_assert_eq(pl_rule_delete(fixture.stack, &(struct pl_rule){ .priority = 102 }), -ENOENT);
+	cr_assert_eq(lookup("7.7.7.7", "tun0", "7.7.7.7", LOCAL), 0);
+	/* Without the rule that leads to table main only the local ones are left. */
+	cr_assert_eq(pl_rule_delete(fixture.stack, &(struct pl_rule){ .priority = 0x7ffe }), 0);
+	cr_assert_eq(lookup("8.8.8.8", "", "", ""), -ENETUNREACH);
+	cr_assert_eq(lookup("10.1.0.1", "lo", "10.1.0.1", "10.1.0.1"), 0);
+}
+
+Test(fib, rules_that_lead_on)
+{
+	struct pl_route nothing = { .destination = addr("9.9.9.0"), .prefix_length = 24, .table = 100, .type = RTN_THROW };
+
+	cr_assert_eq(pl_route_add(fixture.stack, &nothing, false), 0);
+	cr_assert_eq(rule(10, (struct pl_rule){ .table = 100 }), 0);			/* throw: the next rule is asked */
+	cr_assert_eq(rule(20, (struct pl_rule){ .action = 2, .target = 5 }), -EINVAL);	/* never back */
+	cr_assert_eq(rule(20, (struct pl_rule){ .action = 2, .target = 40 }), 0);
+	cr_assert_eq(rule(30, (struct pl_rule){ .action = RTN_BLACKHOLE }), 0);
+	cr_assert_eq(lookup("9.9.9.9", "", "", ""), -EINVAL);				/* no rule 40 yet */
+	cr_assert_eq(rule(40, (struct pl_rule){ .table = RT_TABLE_MAIN, .suppresses = true }), 0);
+	cr_assert_eq(rule(50, (struct pl_rule){ .table = RT_TABLE_MAIN, .source = addr("1.2.3.4"), .source_length = 32,
+						.invert = true }), 0);
+	cr_assert_eq(lookup("9.9.9.9", "tun0", "9.9.9.9", LOCAL), 0);
 }
