@@ -6,7 +6,8 @@
  *
  * Times are compared from the input that came before (the last call or packet of the script), so that a harness in real time
  * does not add up its own delays. Between two virtual runs they are equal; against a kernel they may differ by what the script
- * tolerates, and by an eighth of the span, which is what Linux's timers promise.
+ * tolerates, and by an eighth of the span, which is what Linux's timers promise. What a protocol sends after a random time may
+ * come sooner or later by that.
  */
 #include "compare.h"
 
@@ -150,16 +151,17 @@ static pl_time tolerance(const struct compare *compare, pl_time span)
 	return compare->exact ? 0 : span / 8 > compare->tolerance ? span / 8 : compare->tolerance;
 }
 
-static bool times_fit(const struct compare *compare, const pl_time span[2])
+static bool times_fit(const struct compare *compare, const pl_time span[2], pl_time chance)
 {
-	return llabs(span[0] - span[1]) <= tolerance(compare, span[0] > span[1] ? span[0] : span[1]);
+	return llabs(span[0] - span[1]) <= tolerance(compare, span[0] > span[1] ? span[0] : span[1]) + chance;
 }
 
 /*
  * Retransmissions and the like follow the packet before them in their flow: a deviation that one may have is not counted again
  * for each that follows.
  */
-static bool follows(const struct compare *compare, const struct side_packet *first, const struct side_packet *second)
+static bool follows(const struct compare *compare, const struct side_packet *first, const struct side_packet *second,
+		    pl_time chance)
 {
 	pl_time span[2];
 
@@ -167,7 +169,7 @@ static bool follows(const struct compare *compare, const struct side_packet *fir
 		return false;
 	span[0] = first->entry->time - first->before->entry->time;
 	span[1] = second->entry->time - second->before->entry->time;
-	return times_fit(compare, span);
+	return times_fit(compare, span, chance);
 }
 
 /* --- packets -------------------------------------------------------------------------------------------------------------- */
@@ -203,6 +205,7 @@ static void compare_packets(struct compare *compare, const struct side_packet *f
 {
 	const struct packet_rules rules = { .check_all = true };
 	struct packet_difference difference[DIFFERENCES];
+	pl_time chance = first->entry->chance > second->entry->chance ? first->entry->chance : second->entry->chance;
 	const char *reason = NULL;
 	pl_time span[2] = { 0, 0 };
 	unsigned count;
@@ -217,8 +220,8 @@ static void compare_packets(struct compare *compare, const struct side_packet *f
 				 difference[0].expected, compare->side[1].name, difference[0].actual);
 	if (!reason)
 		reason = vals_differ(compare, first, second);
-	if (!reason && spans(compare, first->entry, second->entry, span) && !times_fit(compare, span) &&
-	    !follows(compare, first, second))
+	if (!reason && spans(compare, first->entry, second->entry, span) && !times_fit(compare, span, chance) &&
+	    !follows(compare, first, second, chance))
 		reason =
 		    arena_printf(compare->arena, "the time differs: %s sends it %.6f after the input before, %s %.6f",
 				 compare->side[0].name, (double)span[0] / 1e9, compare->side[1].name, (double)span[1] / 1e9);
@@ -236,7 +239,7 @@ static void lone_packet(struct compare *compare, unsigned which, const struct si
 	const char *has = compare->side[which].name, *not = compare->side[1 - which].name;
 	const char *reason = arena_printf(compare->arena, "%s sends a packet that %s does not", has, not);
 
-	if (packet->entry->time > compare->end - tolerance(compare, packet->entry->time))
+	if (packet->entry->time > compare->end - tolerance(compare, packet->entry->time) - packet->entry->chance)
 		return;
 	if (which)
 		diverge(compare, packet->entry->time, NULL, NULL, packet->entry, packet, reason);
@@ -402,7 +405,7 @@ static void compare_call(struct compare *compare, const struct trace_entry *firs
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
 			strcmp(result_of(first), result_of(second)) ? "the call's result differs"
 								    : "what the call gives differs");
-	else if (!times_fit(compare, span))
+	else if (!times_fit(compare, span, 0))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
 			arena_printf(compare->arena, "the call takes %.6f on %s, %.6f on %s", (double)span[0] / 1e9,
 				     compare->side[0].name, (double)span[1] / 1e9, compare->side[1].name));

@@ -81,6 +81,7 @@ static void run_inbound(struct run *run, unsigned link)
 	}
 	run_drain(run);
 	entry = trace_add(run, TRACE_PACKET_IN, run->event, run_now(run));
+	run->result->trace.entry[entry].link = (unsigned)link;
 	run->result->trace.entry[entry].packet = &spec->packet;
 	run->result->trace.entry[entry].link = link;
 	run->result->trace.entry[entry].bytes = bytes;

@@ -20,6 +20,7 @@ static void sent_add(struct run *run, const struct target_packet *raw)
 	struct sent *sent = arena_alloc(run->arena, sizeof(*sent));
 	struct packet *packet = arena_alloc(run->arena, sizeof(*packet));
 	struct trace_entry *entry;
+	pl_time chance;
 
 	packet_decode(raw->bytes, raw->length, run->config.link[raw->link].kind == PL_LINK_ETHERNET, run->arena, packet);
 	if (link_answered(run, raw->link, packet))
@@ -28,8 +29,10 @@ static void sent_add(struct run *run, const struct target_packet *raw)
 	packet->gso_size = raw->gso_size;
 	packet->gso_segments = raw->gso_segments;
 	*sent = (struct sent){ .packet = packet, .at = packet->time, .link = raw->link };
+	chance = packet_chance(run, raw, packet->time);
 	sent->entry = trace_add(run, TRACE_PACKET_OUT, NULL, packet->time);
 	entry = &run->result->trace.entry[sent->entry];
+	entry->chance = chance;
 	entry->link = raw->link;
 	entry->bytes = raw->bytes;
 	entry->length = raw->length;

@@ -151,6 +151,8 @@ struct run {
 
 /* run.c */
 pl_time run_now(const struct run *run);			/* script time */
+/* How much sooner or later a packet that was sent at `time` might as well have been: a random delay of its protocol's. */
+pl_time packet_chance(const struct run *run, const struct target_packet *packet, pl_time time);
 /* The packets sent so far move into run->sent and the trace. */
 void run_drain(struct run *run);
 /* Wait once, as target_ops.wait does; far ends of links do meanwhile what they do by themselves. `until` is a script time. */

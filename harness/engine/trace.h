@@ -19,6 +19,7 @@ struct trace_entry {
 	size_t length;
 	unsigned gso_size, gso_segments;
 	const struct packet *packet;	/* packets: decoded, mapped into the script's terms where a flow is known */
+	pl_time chance;			/* packets out: the protocol sends it after a random time, at most this long */
 	pl_time ended;			/* calls */
 	int64_t result;			/* calls: >= 0 or -errno; commands: exit status */
 	struct marshalled *call;	/* calls: the engine's own */

@@ -3,6 +3,7 @@
 
 #include "../link/neighbour.h"
 #include "fib.h"
+#include "igmp.h"
 
 int in_device_attach(struct pl_stack *stack, struct link *link)
 {
@@ -13,6 +14,12 @@ int in_device_attach(struct pl_stack *stack, struct link *link)
 	device->link = link;
 	sysctl_link_init(stack, device);
 	link->ipv4 = device;
+	device->multicast = mc_device_new(stack, link);
+	if (!device->multicast) {
+		link->ipv4 = NULL;
+		free(device);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -20,6 +27,8 @@ void in_device_detach(struct pl_stack *stack, struct link *link)
 {
 	struct in_device *device = link->ipv4;
 
+	mc_device_free(device->multicast);
+	device->multicast = NULL;
 	fib_link_gone(stack, link);
 	while (device->addresses) {
 		struct inet_address *ifa = device->addresses;
@@ -160,10 +169,12 @@ void in_device_up(struct pl_stack *stack, struct link *link)
 	for (const struct inet_address *ifa = device->addresses; ifa; ifa = ifa->next)
 		fib_add_address(stack, device, ifa);
 	fib_link_up(stack, link);
+	mc_device_up(device->multicast);
 }
 
 void in_device_down(struct pl_stack *stack, struct link *link)
 {
+	mc_device_down(link->ipv4->multicast);
 	fib_link_down(stack, link);
 }
 

@@ -17,6 +17,7 @@ struct in_device {
 	struct inet_address *addresses;	/* primary first, by scope, then in the order added; secondary ones after them */
 	struct conf_sysctls conf;	/* conf/IF */
 	struct neigh_sysctls neigh;	/* neigh/IF */
+	struct mc_device *multicast;	/* its groups; igmp.h */
 	uint64_t conf_set, neigh_set;	/* a bit per int of them: set on this link, no longer the default's */
 };
 struct inet_address {
@@ -72,7 +73,7 @@ static inline bool ip_is_loopback(struct in_addr a)
 {
 	return (a.s_addr & htonl(0xff000000)) == htonl(0x7f000000);
 }
-/* Is the device a member of the group for packets from source of that protocol? ip_check_mc; multicast.c */
+/* Is the device a member of the group for packets from source of that protocol? source 0: from anyone. group.c */
 bool multicast_accepts(struct pl_stack *stack, const struct in_device *device, struct in_addr group, struct in_addr source,
 		       uint8_t protocol);
 
@@ -133,8 +134,6 @@ struct flow quoted_flow(const struct sock *sk, const struct iphdr *quoted, uint3
 void route_exceptions_flush(struct pl_stack *stack);	/* forget all that was learnt of single destinations */
 /* RTN_* of an address as `ip route get` classes it: local, broadcast, multicast, unicast, ... */
 int address_type(struct pl_stack *stack, struct in_addr address);
-/* Does some socket of the host take packets to this group that come in on link? source 0: from anyone (socket/multicast.c). */
-bool ip_mc_member(struct pl_stack *stack, const struct link *link, struct in_addr group, struct in_addr source);
 /* The address to send to `destination` from over `link` (NULL: any), as inet_select_addr chooses it; 0: none. */
 struct in_addr select_source(struct pl_stack *stack, const struct link *link, struct in_addr destination, uint8_t scope);
 

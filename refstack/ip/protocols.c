@@ -1,10 +1,11 @@
 /* The transport protocols: each adds its row when it exists. */
 #include "../raw/raw.h"
 
-extern const struct ip_protocol icmp_protocol, tcp_protocol, udp_protocol, udplite_protocol;
+extern const struct ip_protocol icmp_protocol, igmp_protocol, tcp_protocol, udp_protocol, udplite_protocol;
 
 const struct ip_protocol *const ip_protocol_rows[] = {
 	&icmp_protocol,
+	&igmp_protocol,
 	&tcp_protocol,
 	&udp_protocol,
 	&udplite_protocol,

@@ -5,6 +5,7 @@
  * is using it. A call that waits therefore keeps its file alive after close(2), and the file is released when the call ends, as
  * Linux releases it with the last fput().
  */
+#include "../ip/igmp.h"
 #include "file.h"
 
 #include <stdlib.h>
@@ -269,6 +270,8 @@ void socket_host_free(struct pl_stack *stack)
 		return;
 	table->freeing = true;
 	calls_cancel_all(stack);
+	for (struct link *link = stack->links; link; link = link->next)
+		mc_device_clear(link->ipv4->multicast);		/* so that no router is told that groups are left */
 	for (int fd = 0; fd < table->room; fd++) {
 		struct pl_file *file = descriptor_remove(stack, fd);
 

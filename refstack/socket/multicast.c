@@ -1,15 +1,12 @@
 /*
- * Memberships of multicast groups (RFC 3376 4.2.1, ip(7)): per socket a list of (group, link) with a filter mode and a list of
- * sources. What the host as a whole takes in is the union over its sockets; ip_mc_member asks all of them.
+ * Memberships of multicast groups (RFC 3376 section 3.1, ip(7)): per socket a list of (group, link) with a filter mode and a
+ * list of sources. Each link is told of them, and makes its own filter of all (ip/group.c).
  */
 #include "multicast.h"
 
-#include <stdlib.h>
+#include "../ip/igmp.h"
 
-static bool is_multicast(struct in_addr address)
-{
-	return (ntohl(address.s_addr) & 0xf0000000) == 0xe0000000;
-}
+#include <stdlib.h>
 
 struct link *link_with_address(struct pl_stack *stack, struct in_addr address)
 {
@@ -43,6 +40,19 @@ static struct link *request_link(struct pl_stack *stack, struct ip_mreqn *reques
 	return link;
 }
 
+/* The groups of the link of a membership; NULL: it is gone. */
+static struct mc_device *device_of(const struct pl_stack *stack, int ifindex)
+{
+	const struct link *link = link_by_index(stack, ifindex);
+
+	return link ? link->ipv4->multicast : NULL;
+}
+
+static int mode_of(bool exclude)
+{
+	return exclude ? MCAST_EXCLUDE : MCAST_INCLUDE;
+}
+
 static struct ip_memberships *membership_find(struct sock *sk, struct in_addr group, int ifindex)
 {
 	struct ip_memberships *member = sk->memberships;
@@ -55,11 +65,13 @@ static struct ip_memberships *membership_find(struct sock *sk, struct in_addr gr
 int64_t multicast_join(struct sock *sk, struct ip_mreqn *request, bool exclude)
 {
 	struct ip_memberships *member;
+	struct link *link;
 	int count = 0;
 
-	if (!is_multicast(request->imr_multiaddr))
+	if (!ip_is_multicast(request->imr_multiaddr))
 		return -EINVAL;
-	if (!request_link(sk->stack, request))
+	link = request_link(sk->stack, request);
+	if (!link)
 		return -ENODEV;
 	if (membership_find(sk, request->imr_multiaddr, request->imr_ifindex))
 		return -EADDRINUSE;
@@ -76,7 +88,21 @@ int64_t multicast_join(struct sock *sk, struct ip_mreqn *request, bool exclude)
 	member->exclude = exclude;
 	member->next = sk->memberships;
 	sk->memberships = member;
+	mc_group_join(link->ipv4->multicast, member->group, mode_of(exclude));
 	return 0;
+}
+
+/* It goes: the link is told first of its filter's going, then of its own. */
+static void membership_end(struct pl_stack *stack, struct ip_memberships *member)
+{
+	struct mc_device *device = device_of(stack, member->ifindex);
+
+	if (device) {
+		mc_filter_remove(device, member->group, mode_of(member->exclude), member->source, member->count, true);
+		mc_group_leave(device, member->group);
+	}
+	free(member->source);
+	free(member);
 }
 
 int64_t multicast_leave(struct sock *sk, struct ip_mreqn *request)
@@ -95,8 +121,7 @@ int64_t multicast_leave(struct sock *sk, struct ip_mreqn *request)
 					 : request->imr_address.s_addr && member->local.s_addr != request->imr_address.s_addr)
 			continue;
 		*at = member->next;
-		free(member->source);
-		free(member);
+		membership_end(sk->stack, member);
 		return 0;
 	}
 	return -EADDRNOTAVAIL;
@@ -108,8 +133,7 @@ void multicast_leave_all(struct sock *sk)
 
 	while ((member = sk->memberships)) {
 		sk->memberships = member->next;
-		free(member->source);
-		free(member);
+		membership_end(sk->stack, member);
 	}
 }
 
@@ -133,6 +157,7 @@ static int64_t source_remove(struct sock *sk, struct ip_memberships *member, str
 
 		return multicast_leave(sk, &request);
 	}
+	mc_filter_remove(device_of(sk->stack, member->ifindex), member->group, mode_of(exclude), &source, 1, false);
 	member->count--;
 	memmove(member->source + at, member->source + at + 1, (member->count - at) * sizeof(*member->source));
 	return 0;
@@ -152,6 +177,7 @@ static int64_t source_append(struct sock *sk, struct ip_memberships *member, str
 	member->source = longer;
 	member->source[member->count++] = source;
 	member->filtered = true;
+	mc_filter_add(device_of(sk->stack, member->ifindex), member->group, mode_of(member->exclude), &source, 1, false);
 	return 0;
 }
 
@@ -161,7 +187,7 @@ int64_t multicast_source(struct sock *sk, struct in_addr group, struct in_addr l
 	struct ip_mreqn request = { .imr_multiaddr = group, .imr_address = local, .imr_ifindex = ifindex };
 	struct ip_memberships *member;
 
-	if (!is_multicast(group))
+	if (!ip_is_multicast(group))
 		return -EINVAL;
 	if (!request_link(sk->stack, &request))
 		return -ENODEV;
@@ -169,8 +195,12 @@ int64_t multicast_source(struct sock *sk, struct in_addr group, struct in_addr l
 	if (!member)
 		return -EINVAL;
 	if (member->exclude != exclude) {	/* the mode changes only while there is no list */
+		struct mc_device *device = device_of(sk->stack, member->ifindex);
+
 		if (member->filtered)
 			return -EINVAL;
+		mc_filter_add(device, group, mode_of(exclude), NULL, 0, true);
+		mc_filter_remove(device, group, mode_of(member->exclude), NULL, 0, true);
 		member->exclude = exclude;
 	}
 	return add ? source_append(sk, member, source) : source_remove(sk, member, source, exclude);
@@ -181,8 +211,9 @@ int64_t multicast_filter_set(struct sock *sk, struct ip_mreqn *request, bool exc
 {
 	struct ip_memberships *member;
 	struct in_addr *list = NULL;
+	struct mc_device *device;
 
-	if (!is_multicast(request->imr_multiaddr))
+	if (!ip_is_multicast(request->imr_multiaddr))
 		return -EINVAL;
 	if (!request_link(sk->stack, request))
 		return -ENODEV;
@@ -197,6 +228,12 @@ int64_t multicast_filter_set(struct sock *sk, struct ip_mreqn *request, bool exc
 			return -ENOBUFS;
 		memcpy(list, source, count * sizeof(*list));
 	}
+	device = device_of(sk->stack, member->ifindex);
+	if (mc_filter_add(device, member->group, mode_of(exclude), list, count, true)) {
+		free(list);
+		return -ENOBUFS;
+	}
+	mc_filter_remove(device, member->group, mode_of(member->exclude), member->source, member->count, true);
 	free(member->source);
 	member->source = list;
 	member->count = count;
@@ -210,7 +247,7 @@ const struct ip_memberships *multicast_filter(struct sock *sk, struct ip_mreqn *
 	const struct ip_memberships *member = NULL;
 
 	*error = -EINVAL;
-	if (!is_multicast(request->imr_multiaddr))
+	if (!ip_is_multicast(request->imr_multiaddr))
 		return NULL;
 	*error = -ENODEV;
 	if (!request_link(sk->stack, request))
@@ -229,22 +266,10 @@ static bool member_takes(const struct ip_memberships *member, struct in_addr sou
 
 bool multicast_allowed(const struct sock *sk, struct in_addr group, struct in_addr source, int ifindex)
 {
-	if (!is_multicast(group))
+	if (!ip_is_multicast(group))
 		return true;
 	for (const struct ip_memberships *member = sk->memberships; member; member = member->next)
 		if (member->group.s_addr == group.s_addr && member->ifindex == ifindex)
 			return member_takes(member, source);
 	return sock_flag(sk, SF_MC_ALL);
-}
-
-bool ip_mc_member(struct pl_stack *stack, const struct link *link, struct in_addr group, struct in_addr source)
-{
-	if (group.s_addr == htonl(INADDR_ALLHOSTS_GROUP))
-		return true;
-	for (const struct sock *sk = sock_first(stack); sk; sk = sk->all_next)
-		for (const struct ip_memberships *member = sk->memberships; member; member = member->next)
-			if (member->group.s_addr == group.s_addr && member->ifindex == link->ifindex &&
-			    (!source.s_addr || member_takes(member, source)))
-				return true;
-	return false;
 }
