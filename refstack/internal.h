@@ -26,6 +26,7 @@ struct ip_host;
 struct icmp_host;
 struct fib;
 struct descriptor_table;
+struct neighbour_table;
 
 struct pl_stack {
 	pl_time now;
@@ -43,6 +44,7 @@ struct pl_stack {
 	struct link *links;		/* by ifindex, ascending */
 	int next_ifindex;
 	uint64_t tree_generation;
+	struct neighbour_table *neighbours;	/* link/neighbour.c */
 	struct fib *fib;		/* ip/route.c */
 	struct ip_host *ip;		/* ip/: fragments, ids, path MTU exceptions */
 	struct icmp_host *icmp;		/* ip/icmp.c: rate limits */
@@ -99,6 +101,8 @@ extern const struct stack_part stack_parts[];	/* parts.c; ends with a row of NUL
 void calls_run_ready(struct pl_stack *stack);
 
 /* The parts that have no header of their own to be declared in. */
+int neighbour_host_new(struct pl_stack *stack);
+void neighbour_host_free(struct pl_stack *stack);
 int link_host_new(struct pl_stack *stack);
 void link_host_free(struct pl_stack *stack);
 int fib_host_new(struct pl_stack *stack);

@@ -51,6 +51,7 @@ struct pktbuf {
 	uint16_t gso_size, gso_segs;
 	uint32_t mark, priority;
 	uint8_t packet_type;		/* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST, PACKET_LOOPBACK */
+	bool confirms;			/* whoever sends it knows that the neighbour hears this host */
 	bool forwarded;			/* passing through this host */
 	bool checksum_ok;		/* verified, or made here */
 	bool df_allowed_frag;		/* fragment although DF is set (IP_PMTUDISC_PROBE family's ignore_df) */

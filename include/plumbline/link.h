@@ -128,6 +128,22 @@ struct pl_rule {
 int pl_rule_add(struct pl_stack *stack, const struct pl_rule *rule);		/* 0, -EEXIST, -EINVAL, -ENOMEM */
 int pl_rule_delete(struct pl_stack *stack, const struct pl_rule *rule);	/* the first that matches what is given; -ENOENT */
 
+/*
+ * `ip neighbour add|replace|delete`: what is known of the host with that address on that link. flags are those of rtnetlink(7):
+ * NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE. 0, or -ENODEV, -ENOENT, -EEXIST, -EINVAL, -ENOBUFS.
+ */
+struct pl_neighbour {
+	int ifindex;			/* of a proxy entry 0 for any link */
+	struct in_addr address;
+	uint8_t hwaddr[6];
+	bool has_hwaddr;
+	uint16_t state;			/* NUD_*; proxy entries have none */
+	uint8_t flags;			/* NTF_PROXY: answer ARP for that address; NTF_USE, NTF_ROUTER, NTF_EXT_LEARNED */
+	bool managed;			/* NTF_EXT_MANAGED: keep it reachable without being asked */
+};
+int pl_neighbour_set(struct pl_stack *stack, const struct pl_neighbour *neighbour, unsigned flags);
+int pl_neighbour_delete(struct pl_stack *stack, const struct pl_neighbour *neighbour);
+
 /* `ip tcp_metrics flush all`. */
 void pl_tcp_metrics_flush(struct pl_stack *stack);
 

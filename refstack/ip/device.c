@@ -1,7 +1,7 @@
 /* IPv4's side of a link: addresses, and what becomes of them when the link changes. */
 #include <stdlib.h>
 
-#include "../link/neighbour.h"
+#include "../link/arp.h"
 #include "fib.h"
 #include "igmp.h"
 
@@ -20,6 +20,8 @@ int in_device_attach(struct pl_stack *stack, struct link *link)
 		free(device);
 		return -ENOMEM;
 	}
+	if (link->kind == PL_LINK_ETHERNET)
+		neighbour_reachable_time(stack, device);
 	return 0;
 }
 
@@ -29,6 +31,7 @@ void in_device_detach(struct pl_stack *stack, struct link *link)
 
 	mc_device_free(device->multicast);
 	device->multicast = NULL;
+	neighbour_link_down(stack, link, false);
 	fib_link_gone(stack, link);
 	while (device->addresses) {
 		struct inet_address *ifa = device->addresses;
@@ -153,6 +156,8 @@ int pl_address_delete(struct pl_stack *stack, int ifindex, struct in_addr local,
 			if (ifa->mask.s_addr == gone->mask.s_addr && address_matches(ifa->address, gone))
 				fib_add_address(stack, device, ifa);
 		free(gone);
+		if (!device->addresses)
+			neighbour_link_down(stack, link, false);
 		stack_settle(stack);
 		return 0;
 	}
@@ -170,12 +175,15 @@ void in_device_up(struct pl_stack *stack, struct link *link)
 		fib_add_address(stack, device, ifa);
 	fib_link_up(stack, link);
 	mc_device_up(device->multicast);
+	if (CONF_MAX(stack, device, arp_notify))
+		arp_announce(stack, link);
 }
 
 void in_device_down(struct pl_stack *stack, struct link *link)
 {
 	mc_device_down(link->ipv4->multicast);
 	fib_link_down(stack, link);
+	neighbour_link_down(stack, link, false);
 }
 
 void in_device_mtu_changed(struct pl_stack *stack, struct link *link, unsigned old_mtu)
@@ -186,12 +194,15 @@ void in_device_mtu_changed(struct pl_stack *stack, struct link *link, unsigned o
 void in_device_hwaddr_changed(struct pl_stack *stack, struct link *link)
 {
 	neighbours_forget(stack, link, false);
+	fib_changed(stack);
+	if (CONF_MAX(stack, link->ipv4, arp_notify))
+		arp_announce(stack, link);
 }
 
 void in_device_carrier_changed(struct pl_stack *stack, struct link *link)
 {
 	if (!link->carrier && CONF_AND(stack, link->ipv4, arp_evict_nocarrier))
-		neighbours_forget(stack, link, true);
+		neighbour_link_down(stack, link, true);
 	fib_changed(stack);
 }
 
@@ -249,4 +260,43 @@ struct in_addr select_source(struct pl_stack *stack, const struct link *link, st
 			if (!(ifa->flags & IFA_F_SECONDARY) && ifa->scope != RT_SCOPE_LINK && ifa->scope <= scope)
 				return ifa->local;
 	return source;
+}
+
+/* inet_confirm_addr's search: the address and the subnet may be those of different entries of the device. */
+static struct in_addr confirm_on_device(const struct pl_stack *stack, const struct in_device *device, struct in_addr destination,
+					struct in_addr local, uint8_t scope)
+{
+	uint8_t widest = CONF_OR(stack, device, route_localnet) ? RT_SCOPE_LINK : RT_SCOPE_HOST;
+	struct in_addr address = { 0 };
+	bool same = false;
+
+	for (const struct inet_address *ifa = device->addresses; ifa && !(same && address.s_addr); ifa = ifa->next) {
+		bool fits = (ifa->scope < widest ? ifa->scope : widest) <= scope;
+
+		if (!address.s_addr && fits && (!local.s_addr || local.s_addr == ifa->local.s_addr))
+			address = ifa->local;
+		if (same)
+			continue;
+		same = (!local.s_addr || address_matches(local, ifa)) && (!destination.s_addr || address_matches(destination, ifa));
+		if (!same || !address.s_addr || local.s_addr || !destination.s_addr || address_matches(address, ifa))
+			continue;
+		/* The address found first is of another subnet than the destination's: this one, if it may be used, is better. */
+		if (fits)
+			address = ifa->local;
+		else
+			same = false;
+	}
+	return same ? address : (struct in_addr){ 0 };
+}
+
+struct in_addr address_confirm(const struct pl_stack *stack, const struct in_device *device, struct in_addr destination,
+			       struct in_addr local, uint8_t scope)
+{
+	struct in_addr found = { 0 };
+
+	if (device)
+		return confirm_on_device(stack, device, destination, local, scope);
+	for (const struct link *link = stack->links; link && !found.s_addr; link = link->next)
+		found = confirm_on_device(stack, link->ipv4, destination, local, scope);
+	return found;
 }

@@ -18,6 +18,8 @@ struct in_device {
 	struct conf_sysctls conf;	/* conf/IF */
 	struct neigh_sysctls neigh;	/* neigh/IF */
 	struct mc_device *multicast;	/* its groups; igmp.h */
+	pl_time reachable_time;		/* from base_reachable_time, drawn anew now and then */
+	unsigned proxy_queued;		/* ARP requests that wait for proxy_delay */
 	uint64_t conf_set, neigh_set;	/* a bit per int of them: set on this link, no longer the default's */
 };
 struct inet_address {
@@ -38,6 +40,12 @@ void in_device_carrier_changed(struct pl_stack *stack, struct link *link);
 struct link *address_owner(const struct pl_stack *stack, struct in_addr local);
 /* Is `address` within a prefix of one of the device's addresses, or (with b != 0) both within one prefix? inet_addr_onlink. */
 bool address_on_link(const struct in_device *device, struct in_addr a, struct in_addr b);
+/*
+ * An address of the device (NULL: of any) whose subnet has `destination` in it, and that is `local`; 0.0.0.0 for either: any will
+ * do. Scopes beyond `scope` do not count. 0: none.
+ */
+struct in_addr address_confirm(const struct pl_stack *stack, const struct in_device *device, struct in_addr destination,
+			       struct in_addr local, uint8_t scope);
 static inline bool address_matches(struct in_addr address, const struct inet_address *ifa)
 {
 	return !((address.s_addr ^ ifa->address.s_addr) & ifa->mask.s_addr);
@@ -185,6 +193,7 @@ struct ip_send {		/* everything that the IP header of one packet needs */
 	uint8_t ttl;			/* 0: the route's or ip_default_ttl */
 	bool ttl_zero;			/* really 0: a multicast that stays on this host */
 	bool dont_fragment;		/* DF as IP_MTU_DISCOVER decides */
+	bool confirms;			/* the sender knows that the neighbour hears this host */
 	bool ignore_df;			/* local fragmentation allowed although DF */
 	const struct ip_options *options;
 	struct route *route;		/* not consumed; NULL: looked up */

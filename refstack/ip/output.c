@@ -121,6 +121,7 @@ static struct pktbuf *make_fragment(struct pl_stack *stack, const struct pktbuf 
 	piece->mark = packet->mark;
 	piece->priority = packet->priority;
 	piece->packet_type = packet->packet_type;
+	piece->confirms = packet->confirms;
 	bool last = header + offset + length == pktbuf_length(packet);
 	uint16_t field = ntohs(whole->frag_off);
 	uint16_t more = last ? field & IP_MF : IP_MF;
@@ -275,6 +276,7 @@ int ip_send_packet(struct pl_stack *stack, struct pktbuf *packet, const struct i
 	packet->route = route;
 	packet->gateway = route->gateway;
 	packet->df_allowed_frag = send->ignore_df;
+	packet->confirms = send->confirms;
 	if (send->sk) {
 		packet->mark = send->sk->mark;
 		packet->priority = send->sk->priority;

@@ -197,7 +197,9 @@ static int64_t ping_sendmsg(struct sock *sk, struct pl_call *call, const struct 
 	send.protocol = sk->protocol;
 	if (!result)
 		result = datagram_route(sk, &send, 0, flags, false);
-	if (!result && !(flags & MSG_PROBE_ONLY))
+	if (!result && flags & MSG_PROBE_ONLY)
+		datagram_probe(sk, &send);
+	else if (!result)
 		result = send_request(sk, msg, length, &send);
 	datagram_send_end(sk, &send);
 	return result ? result : (int64_t)length;

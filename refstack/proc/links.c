@@ -1,7 +1,10 @@
 /* /proc/net/dev, arp, packet: what belongs to links. */
 #include <inttypes.h>
 
+#include <net/if_arp.h>
+
 #include "../ip/ip.h"
+#include "../link/neighbour.h"
 #include "../socket/file.h"
 #include "proc.h"
 
@@ -19,9 +22,28 @@ void proc_dev(struct pl_stack *stack, FILE *to)
 			link->tx_bytes, link->tx_packets, link->tx_errors, link->tx_dropped, 0, 0, 0, 0);
 }
 
+static void arp_line(FILE *to, struct in_addr address, unsigned type, unsigned flags, const uint8_t *hwaddr, const char *device)
+{
+	const uint8_t *a = (const uint8_t *)&address;
+	char text[INET_ADDRSTRLEN];
+
+	snprintf(text, sizeof(text), "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+	fprintf(to, "%-16s 0x%-10x0x%-10x%02x:%02x:%02x:%02x:%02x:%02x     *        %s\n", text, type, flags, hwaddr[0], hwaddr[1],
+		hwaddr[2], hwaddr[3], hwaddr[4], hwaddr[5], device);
+}
+
+/* Those that ARP is about: not groups and broadcasts, whose addresses are known without. Then what is answered for. */
 void proc_arp(struct pl_stack *stack, FILE *to)
 {
+	static const uint8_t none[ETH_ALEN];
+
 	fputs("IP address       HW type     Flags       HW address            Mask     Device\n", to);
+	for (const struct neighbour *n = stack->neighbours->oldest; n; n = n->newer)
+		if (n->state & ~NUD_NOARP)
+			arp_line(to, n->address, n->link->ops->hardware_type, neighbour_arp_flags(n), n->hwaddr, n->link->name);
+	for (const struct neighbour_proxy *p = stack->neighbours->proxies; p; p = p->next)
+		arp_line(to, p->address, p->link ? p->link->ops->hardware_type : 0, ATF_PUBL | ATF_PERM, none,
+			 p->link ? p->link->name : "*");
 }
 
 void proc_packet(struct pl_stack *stack, FILE *to)

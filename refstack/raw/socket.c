@@ -138,8 +138,10 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	}
 	if (length < sizeof(*ip))
 		return -EINVAL;
-	if (flags & MSG_PROBE_ONLY)
+	if (flags & MSG_PROBE_ONLY) {
+		datagram_probe(sk, send);
 		return 0;
+	}
 	result = datagram_may_send(sk);
 	if (result)
 		return result;
@@ -173,6 +175,7 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	packet->gateway = send->route->gateway;
 	packet->mark = send->mark;
 	packet->priority = send->priority;
+	packet->confirms = send->confirms;
 	packet->checksum_ok = true;
 	return sent(sk, datagram_transmit_whole(sk, packet, send));
 }
@@ -252,7 +255,9 @@ static int64_t raw_sendmsg(struct sock *sk, struct pl_call *call, const struct m
 		send.protocol = sk->protocol;
 	if (!result && header)
 		result = send_with_header(sk, msg, length, &send, flags);
-	else if (!result && !(flags & MSG_PROBE_ONLY))
+	else if (!result && flags & MSG_PROBE_ONLY)
+		datagram_probe(sk, &send);
+	else if (!result)
 		return (result = append(sk, msg, length, &send, flags)) ? result : (int64_t)length;
 	datagram_send_end(sk, &send);
 	return result ? result : (int64_t)length;

@@ -49,6 +49,7 @@ struct datagram_send {
 	int ttl;			/* 0: the socket's */
 	int protocol;
 	uint32_t mark, priority, timestamp_flags;
+	bool confirms;			/* MSG_CONFIRM: the caller knows that the neighbour hears this host */
 	bool has_timestamp_key;
 	uint32_t timestamp_key;		/* from a control message; else the socket's next */
 	uint16_t segment;		/* UDP_SEGMENT */
@@ -65,6 +66,8 @@ int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct 
  * socket. `connected`: the socket's own route may be used and kept. 0, -EACCES for broadcast without leave, or the route's error.
  */
 int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t port, int flags, bool connected);
+/* MSG_PROBE in place of sending: with MSG_CONFIRM the neighbour on the way is confirmed. */
+void datagram_probe(struct sock *sk, const struct datagram_send *send);
 /* The IP layer's part of it, for a datagram of `length` bytes with its IP header. */
 void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_t length, struct ip_send *ip);
 /*

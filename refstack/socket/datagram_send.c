@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../ip/output.h"
+#include "../link/neighbour.h"
 #include "error_queue.h"
 #include "options.h"
 
@@ -223,6 +224,7 @@ int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t por
 	if (!send->options)
 		send->options = sk->options;
 	send->hop = send->destination;
+	send->confirms = flags & MSG_CONFIRM;
 	if (send->options && send->options->first_hop.s_addr) {
 		if (!send->destination.s_addr)
 			return -EINVAL;
@@ -258,6 +260,12 @@ int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t por
 	return 0;
 }
 
+void datagram_probe(struct sock *sk, const struct datagram_send *send)
+{
+	if (send->confirms)
+		neighbour_confirm_route(sk->stack, send->route);
+}
+
 void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_t length, struct ip_send *ip)
 {
 	bool multicast = send->route->type == RTN_MULTICAST;
@@ -274,6 +282,7 @@ void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_
 		.route = send->route,
 		.sk = sk,
 		.id = -1,
+		.confirms = send->confirms,
 	};
 	ip_send_datagram_df(ip, sk, send->route, length);
 }

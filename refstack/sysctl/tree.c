@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../ip/ip.h"
+#include "../link/neighbour.h"
 
 static const char *const place_folder[PLACE_COUNT] = {
 	[PLACE_CORE] = "net/core",
@@ -360,6 +361,10 @@ static void hook_after_write(struct pl_stack *stack, const struct found *found, 
 	}
 	if (place == PLACE_CONF && before != after)
 		route_cache_flush(stack);
+	/* The link's own file draws its reachable time at once, however little it changes; the default's waits for the next time. */
+	if (found->device && found->device->link->kind == PL_LINK_ETHERNET &&
+	    found->value == &found->device->neigh.base_reachable_time)
+		neighbour_reachable_time(stack, found->device);
 }
 
 void sysctl_link_init(struct pl_stack *stack, struct in_device *device)

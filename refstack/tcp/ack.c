@@ -314,6 +314,9 @@ static void acknowledge_flight(struct tcp_sock *tp, struct ack_event *event, uin
 		tcp_recovery_step(tp, event->prior_una, duplicates(event), &event->flag, &event->resend);
 	if ((event->flag & FLAG_SET_XMIT_TIMER) && !tcp_schedule_loss_probe(tp, true))
 		tcp_rearm_rto(tp);
+	/* The peer heard what was sent, or says again what it misses: so does the neighbour on the way (RFC 4861 section 7.3.1). */
+	if (event->flag & FLAG_FORWARD_PROGRESS || !(event->flag & FLAG_NOT_DUP))
+		sock_flag_set(&tp->sk, SF_CONFIRM_NEIGHBOUR, true);
 	delivered = newly_delivered(tp, delivered, event->flag);
 	event->rate.is_ack_delayed = event->flag & FLAG_ACK_MAYBE_DELAYED;
 	tcp_rate_generate(tp, delivered, tp->lost - lost, reneging, &event->rate);

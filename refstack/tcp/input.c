@@ -386,6 +386,7 @@ static enum step leave_fin_wait1(struct tcp_sock *tp, const struct tcp_segment *
 	if (tp->snd_una != tp->write_seq)
 		return NEXT;
 	tcp_set_state(tp, TCP_FIN_WAIT2);
+	sock_flag_set(&tp->sk, SF_CONFIRM_NEIGHBOUR, true);
 	tp->sk.shutdown |= SEND_SHUTDOWN;
 	if (!sock_flag(&tp->sk, SF_DEAD)) {
 		sock_wake(&tp->sk, TCP_WAKE_STATE);	/* a lingering close */

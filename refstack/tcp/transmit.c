@@ -46,6 +46,8 @@ static int hand_to_ip(struct tcp_sock *tp, struct pktbuf *packet)
 		pktbuf_free(sk->stack, packet);
 		return -EHOSTUNREACH;
 	}
+	bool confirms = sock_flag(sk, SF_CONFIRM_NEIGHBOUR);
+	sock_flag_set(sk, SF_CONFIRM_NEIGHBOUR, false);
 	return ip_send_packet(sk->stack, packet, &(struct ip_send){
 		.source = sk->source,
 		.destination = sk->remote,
@@ -57,6 +59,7 @@ static int hand_to_ip(struct tcp_sock *tp, struct pktbuf *packet)
 		.route = route,
 		.sk = sk,
 		.id = -1,
+		.confirms = confirms,
 	});
 }
 

@@ -265,6 +265,7 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 	datagram_send_begin(sk, &send);
 	result = prepare(sk, msg, flags, &send, &port);
 	if (!result && flags & MSG_PROBE_ONLY) {
+		datagram_probe(sk, &send);
 		datagram_send_end(sk, &send);
 		return (int64_t)length;
 	}
