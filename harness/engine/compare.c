@@ -285,6 +285,10 @@ static const struct {
 } timed_words[] = {
 	{ "scm_nsec=", 1 }, { "TCP_NLA_BUSY=", 1000 }, { "TCP_NLA_RWND_LIMITED=", 1000 }, { "TCP_NLA_SNDBUF_LIMITED=", 1000 },
 	{ "TCP_NLA_MIN_RTT=", 1000 }, { "TCP_NLA_SRTT=", 8000 }, { "tv_nsec=", 1 }, { "tv_usec=", 1000 },
+	{ "tcpi_rto=", 1000 }, { "tcpi_ato=", 1000 }, { "tcpi_rtt=", 1000 }, { "tcpi_rttvar=", 1000 }, { "tcpi_rcv_rtt=", 1000 },
+	{ "tcpi_min_rtt=", 1000 }, { "tcpi_busy_time=", 1000 }, { "tcpi_rwnd_limited=", 1000 }, { "tcpi_sndbuf_limited=", 1000 },
+	{ "tcpi_last_data_sent=", 1000000 }, { "tcpi_last_data_recv=", 1000000 }, { "tcpi_last_ack_recv=", 1000000 },
+	{ "tcpi_total_rto_time=", 1000000 }, { "tcpi_pacing_rate=", 0 }, { "tcpi_delivery_rate=", 0 },
 	{ "TCP_NLA_PACING_RATE=", 0 }, { "TCP_NLA_DELIVERY_RATE=", 0 }, { "TCP_NLA_EDT=", 0 },
 };
 

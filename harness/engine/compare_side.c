@@ -205,8 +205,6 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 	struct layer *ip = packet_layer(packet->packet, LAYER_IPV4), *transport = packet_transport(packet->packet);
 	const struct port_row *ports = port_row(transport);
 
-	if (ip)
-		name_id(flow, ip);
 	if (ports)
 		wire_set(transport, ports->source, flow->named_port);
 	if (transport && transport->kind == LAYER_ICMP && flow->echo_id >= EPHEMERAL)
@@ -221,6 +219,8 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 		name_sequence(flow, transport);
 		name_options(flow, packet, transport);
 	}
+	if (ip)
+		name_id(flow, ip);	/* after the sequence number: a new connection has ids of its own */
 }
 
 void side_make(struct side *side, const struct trace *trace, const char *name, bool is_virtual, struct arena *arena)

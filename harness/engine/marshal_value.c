@@ -70,10 +70,14 @@ void marshal_optval_out_print(struct marshalled *m, unsigned i, const struct exp
 		expr_print(m->run, expr, text);
 		return;
 	}
+	if (type && type->kind == TYPE_OPAQUE) {
+		type_print_named(m->run, expr, m->memory[i], length, text);
+		return;
+	}
 	if (type && type->kind == TYPE_STRUCT && length < type->size)
 		type = NULL;
 	scalar = type ? type->kind != TYPE_STRUCT && type->kind != TYPE_BYTES && type->kind != TYPE_TEXT &&
-				type->kind != TYPE_ARRAY && type->kind != TYPE_OPAQUE
+				type->kind != TYPE_ARRAY
 		      : length == 1 || length == 2 || length == 4 || length == 8;
 	text_add(text, "%s", scalar ? "[" : "");
 	type_print(m->run, type, m->memory[i], length, text);

@@ -417,3 +417,24 @@ void type_print(const struct run *run, const struct type *type, const uint8_t *b
 	else
 		scalar_print(run, type, scalar_size(type, length), bytes, text);
 }
+
+void type_print_named(const struct run *run, const struct expr *expr, const uint8_t *bytes, size_t length, struct text *text)
+{
+	const struct type *type = expr->kind == EXPR_STRUCT ? type_by_members(expr) : NULL;
+
+	if (!type) {
+		text_add(text, "...");
+		return;
+	}
+	text_add(text, "{");
+	for (unsigned i = 0; i < expr->members; i++) {
+		const struct type_member *member = member_of(type, expr, i);
+
+		text_add(text, "%s%s=", i ? ", " : "", member->name);
+		if (member->offset + member->type->size > length)
+			text_add(text, "...");
+		else
+			type_print(run, member->type, bytes + member->offset, member->type->size, text);
+	}
+	text_add(text, "}");
+}

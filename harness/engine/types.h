@@ -15,7 +15,7 @@ enum type_kind {
 	TYPE_DESCRIPTOR,	/* int, mapped between script and target */
 	TYPE_TEXT,		/* characters up to a NUL or to the end */
 	TYPE_BYTES,		/* as many as there are */
-	TYPE_OPAQUE,		/* bytes that nobody reads as such: TCP_INFO */
+	TYPE_OPAQUE,		/* as long as it comes, read by the members that a script names: TCP_INFO */
 	TYPE_STRUCT, TYPE_ARRAY,
 	TYPE_STAMPS,		/* struct scm_timestamping: {scm_sec=, scm_nsec=} in script time, and only its first stamp */
 	TYPE_ATTRIBUTES,	/* netlink attributes: {TCP_NLA_BUSY=123, ...} */
@@ -73,5 +73,7 @@ bool type_build(const struct run *run, const struct type *type, const struct exp
 bool type_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes, size_t length,
 		  const char *name, struct text *text);
 void type_print(const struct run *run, const struct type *type, const uint8_t *bytes, size_t length, struct text *text);
+/* Only the members that `expr` names, of the struct that has them; anything else as "...". */
+void type_print_named(const struct run *run, const struct expr *expr, const uint8_t *bytes, size_t length, struct text *text);
 
 #endif

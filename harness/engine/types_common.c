@@ -100,10 +100,20 @@ TYPE_STRUCT_DEFINE(epoll_event, struct epoll_event,
 	{ "u32", &type_u32, offsetof(struct epoll_event, data) },
 	{ "u64", &type_u64, offsetof(struct epoll_event, data) });
 
+static const struct type_member tcp_info_members[] = {
+#define INFO(name, offset, width) { #name, &type_u##width, offset },
+#include "tcp_info_members.h"
+#undef INFO
+};
+/* As long as it comes: its members are compared one by one, those that a script names. */
+static const struct type type_tcp_info = { .name = "tcp_info", .kind = TYPE_STRUCT, .member = tcp_info_members,
+					   .members = sizeof(tcp_info_members) / sizeof(tcp_info_members[0]) };
+
 /* Structs that a script may write where no table says what belongs there. */
 static const struct type *const known[] = {
 	&type_linger, &type_sockaddr, &type_sockaddr_in, &type_timeval, &type_timespec, &type_ip_mreqn, &type_ip_mreq,
 	&type_ip_mreq_source, &type_group_req, &type_group_source_req, &type_in_pktinfo, &type_ucred, &type_sock_extended_err,
+	&type_tcp_info,
 };
 
 static bool has_member(const struct type *type, const char *name)

@@ -77,7 +77,7 @@ bool pl_sysctl_describe(unsigned index, struct pl_sysctl_description *descriptio
 		.meaning = meaning->meaning,
 		.note = meaning->note,
 		.mark = meaning->mark,
-		.mode = row->mode,
+		.mode = row->mode & 0777,
 		.bounded = bounded(row),
 		.machine = machine(row),
 		.first_namespace = row->first_only,

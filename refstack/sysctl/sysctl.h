@@ -77,6 +77,9 @@ enum sysctl_kind {
 };
 enum sysctl_place { PLACE_CORE, PLACE_IPV4, PLACE_ROUTE, PLACE_IPV6, PLACE_CONF, PLACE_NEIGH, PLACE_COUNT };
 
+/* A row's mode when its value is the whole machine's: 0644 in the first namespace, without the right to write in others. */
+#define SYSCTL_SHARED 01644
+
 struct sysctl_row {
 	const char *file;
 	const char *start;		/* text in a fresh namespace; "" where the machine or nobody sets it */

@@ -8,6 +8,7 @@
  *   SYSCTL_FIRST_VIEW(...), NEIGH_VIEW(...)                                  a second file that shows another row's field
  *
  * field is where the value lives: struct sysctls, conf_sysctls or neigh_sysctls; two files may be two views of one field.
+ * mode SYSCTL_SHARED: one value for the whole machine, 0644 in the first namespace, 0444 in others.
  * start is the file's text in a fresh namespace, minimum and maximum bound the kinds that take bounds. sysctl.c describes
  * the kinds. What depends on the machine (memory, hash sizes, congestion controls) is set by sysctl_defaults.
  */
@@ -41,13 +42,13 @@ SYSCTL_FIRST(CORE, message_cost, message_cost, JIFFIES, 0644, "5", INT_MIN, INT_
 SYSCTL_FIRST(CORE, netdev_budget, netdev_budget, INT, 0644, "300", INT_MIN, INT_MAX)
 SYSCTL_FIRST(CORE, netdev_max_backlog, netdev_max_backlog, INT, 0644, "1000", INT_MIN, INT_MAX)
 SYSCTL(CORE, optmem_max, optmem_max, INT, 0644, "131072", 0, INT_MAX)
-SYSCTL(CORE, rmem_default, rmem_default, INT, 0644, "212992", 2304, INT_MAX)
-SYSCTL(CORE, rmem_max, rmem_max, INT, 0644, "4194304", 2304, INT_MAX)
+SYSCTL(CORE, rmem_default, rmem_default, INT, SYSCTL_SHARED, "212992", 2304, INT_MAX)
+SYSCTL(CORE, rmem_max, rmem_max, INT, SYSCTL_SHARED, "4194304", 2304, INT_MAX)
 SYSCTL(CORE, somaxconn, somaxconn, INT, 0644, "4096", 0, 65535)
 SYSCTL(CORE, tstamp_allow_data, tstamp_allow_data, U8, 0644, "1", 0, 1)
 SYSCTL(CORE, txrehash, txrehash, U8, 0644, "1", 0, 1)
-SYSCTL(CORE, wmem_default, wmem_default, INT, 0644, "212992", 4608, INT_MAX)
-SYSCTL(CORE, wmem_max, wmem_max, INT, 0644, "4194304", 4608, INT_MAX)
+SYSCTL(CORE, wmem_default, wmem_default, INT, SYSCTL_SHARED, "212992", 4608, INT_MAX)
+SYSCTL(CORE, wmem_max, wmem_max, INT, SYSCTL_SHARED, "4194304", 4608, INT_MAX)
 
 SYSCTL_FIRST(IPV4, cipso_cache_bucket_size, cipso_cache_bucket_size, INT, 0644, "10", INT_MIN, INT_MAX)
 SYSCTL_FIRST(IPV4, cipso_cache_enable, cipso_cache_enable, INT, 0644, "1", INT_MIN, INT_MAX)
@@ -98,7 +99,7 @@ SYSCTL(IPV4, ping_group_range, ping_group_range, GID_RANGE, 0644, "1 0", 0, 0)
 SYSCTL(IPV4, raw_l3mdev_accept, raw_l3mdev_accept, U8, 0644, "1", 0, 1)
 SYSCTL(IPV4, tcp_abort_on_overflow, tcp_abort_on_overflow, U8, 0644, "0", 0, 255)
 SYSCTL(IPV4, tcp_adv_win_scale, tcp_adv_win_scale, INT, 0644, "1", -31, 31)
-SYSCTL(IPV4, tcp_allowed_congestion_control, tcp_allowed_congestion_control, ALLOWED, 0444, "", 0, 0)
+SYSCTL(IPV4, tcp_allowed_congestion_control, tcp_allowed_congestion_control, ALLOWED, SYSCTL_SHARED, "", 0, 0)
 SYSCTL(IPV4, tcp_app_win, tcp_app_win, U8, 0644, "31", 0, 31)
 SYSCTL(IPV4, tcp_autocorking, tcp_autocorking, U8, 0644, "1", 0, 1)
 SYSCTL(IPV4, tcp_available_congestion_control, tcp_available_congestion_control, TEXT, 0444, "", 0, 0)

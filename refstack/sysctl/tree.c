@@ -77,6 +77,11 @@ static bool row_visible(const struct pl_stack *stack, const struct sysctl_row *r
 	return !row->first_only || stack->first_namespace;
 }
 
+static unsigned row_mode(const struct pl_stack *stack, const struct sysctl_row *row)
+{
+	return row->mode == SYSCTL_SHARED && !stack->first_namespace ? 0444 : row->mode & 0777;
+}
+
 static bool find_row(struct pl_stack *stack, enum sysctl_place place, const char *file, struct found *found)
 {
 	for (unsigned i = 0; i < sysctl_row_count; i++) {
@@ -138,7 +143,7 @@ ssize_t pl_sysctl_pread(struct pl_stack *stack, const char *path, char *buffer, 
 
 	if (find_file(stack, path, &found))
 		return -ENOENT;
-	if (!(found.row->mode & 0444))
+	if (!(row_mode(stack, found.row) & 0444))
 		return -EACCES;
 	ops = &sysctl_kind_table[found.row->kind];
 	access = (struct sysctl_access){ stack, found.row, found.value };
@@ -188,7 +193,7 @@ ssize_t pl_sysctl_pwrite(struct pl_stack *stack, const char *path, const char *t
 
 	if (find_file(stack, path, &found))
 		return -ENOENT;
-	if (!(found.row->mode & 0222))
+	if (!(row_mode(stack, found.row) & 0222))
 		return -EACCES;
 	if (!length)
 		return 0;
@@ -264,7 +269,7 @@ static int walk_rows(const struct walk *walk, enum sysctl_place place, const cha
 		if (row->place != place || !row_visible(walk->stack, row) || (row->default_only && is_link))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folder, row->file);
-		stop = walk->visit(walk->context, &(struct pl_sysctl_file){ .path = path, .mode = row->mode });
+		stop = walk->visit(walk->context, &(struct pl_sysctl_file){ .path = path, .mode = row_mode(walk->stack, row) });
 	}
 	return stop;
 }

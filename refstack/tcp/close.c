@@ -102,6 +102,7 @@ void tcp_destroy_orphan(struct tcp_sock *tp)
 		return;
 	tp->orphan = false;
 	tp->sk.stack->tcp->orphans--;
+	tcp_fastopen_ofo_check(tp);
 	tcp_put_port(tp);
 	bury(tp);
 }

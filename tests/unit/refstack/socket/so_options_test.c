@@ -30,8 +30,8 @@ Test(so_options, buffers)
 		{ 1 << 20, 425984, 425984 }, { -1, 425984, 425984 },
 	};
 
-	cr_assert_geq(pl_sysctl_write(f.stack, "net/core/wmem_max", "212992", 6), 0);
-	cr_assert_geq(pl_sysctl_write(f.stack, "net/core/rmem_max", "212992", 6), 0);
+	cr_assert_eq(pl_sysctl_start(f.stack, "net/core/wmem_max", "212992"), 0);
+	cr_assert_eq(pl_sysctl_start(f.stack, "net/core/rmem_max", "212992"), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		set_int(&f, fd, SOL_SOCKET, SO_SNDBUF, rows[i].asked);
 		set_int(&f, fd, SOL_SOCKET, SO_RCVBUF, rows[i].asked);

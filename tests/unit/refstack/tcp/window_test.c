@@ -29,7 +29,7 @@ static void write_bytes(size_t size)
 	int64_t option[6] = { peer.fd, SOL_SOCKET, SO_SNDBUF, PL_PTR(&buffer), sizeof(buffer) };
 	int64_t write[6] = { peer.fd, PL_PTR(bytes), (int64_t)size };
 
-	cr_assert_eq(pl_sysctl_write(fixture.stack, "net/core/wmem_max", "4194304", 7), 7);
+	cr_assert_eq(pl_sysctl_start(fixture.stack, "net/core/wmem_max", "4194304"), 0);
 	cr_assert_eq(pl_call_now(fixture.stack, PL_OP_setsockopt, option), 0);
 	cr_assert_eq(pl_call_now(fixture.stack, PL_OP_write, write), (int64_t)size);
 }
