@@ -28,6 +28,22 @@ const struct subcommand subcommands[] = {
 	  "  --first-namespace    with the tunables that only the first network namespace has\n",
 	  cmd_mount },
 #endif
+	{ "sweep", "[OPTION]... FAMILY...", "try every combination of socket, state, call and arguments on two targets",
+	  "Families: ip, udp, udplite, raw, icmp, stream; --list says what each consists of. Each combination gets a socket of its own,\n"
+	  "brought into its state; what the call gives, what can be read back and what leaves on the link is compared. Those that\n"
+	  "differ are told in groups; those that are known to differ, are not carried out, or are compared with something left out\n"
+	  "are told with the reason.\n"
+	  "  --only AXIS=PATTERN[,PATTERN]...  only combinations whose value there matches (shell patterns), as in\n"
+	  "                         --only option=SO_PRIORITY --only state=bound,fresh --only call='*sockopt' --only privilege=user\n"
+	  "  --every N              only each N-th combination of a batch\n"
+	  "  --all                  tell of each combination that differs, not of one a group\n"
+	  "  --targets A,B          what to compare (refstack,kernel)\n"
+	  "  -j, --jobs N           so many batches at a time (the number of processors)\n"
+	  "  --format text|json     text for people (the default), or one object a line\n"
+	  "  -o, --output FILE      write the report to FILE\n"
+	  "  --list                 the sockets, states, calls and axes of the families\n"
+	  "Exit status: 0 all agree or are known not to, 1 some differ, 2 wrong usage, 4 a target cannot be had here.",
+	  cmd_sweep },
 	{ "sysctl", "list [--format text|json|man] [--cases DIR]", "the tunables: what each means, and whether it acts",
 	  "Marks: acts, the stack's code reads it; inert, it can have no effect here, and why; pending, Linux acts on it and the stack\n"
 	  "does not yet, and what is missing. With the cases under DIR (default: cases) that show it, by their comments\n"

@@ -20,6 +20,7 @@ int cmd_check(const struct subcommand *self, int argc, char **argv);
 int cmd_run(const struct subcommand *self, int argc, char **argv);
 int cmd_compare(const struct subcommand *self, int argc, char **argv);
 int cmd_mount(const struct subcommand *self, int argc, char **argv);	/* only where there is libfuse3 */
+int cmd_sweep(const struct subcommand *self, int argc, char **argv);
 int cmd_sysctl(const struct subcommand *self, int argc, char **argv);
 
 /* "plumbline run: MESSAGE" and a hint at --help, on standard error; EXIT_USAGE. */

@@ -147,10 +147,12 @@ static int open_parts(struct kernel_target *kernel, const struct target_config *
 	if (status == 0)
 		status = sysctls_apply(&kernel->target, config->sysctl, arena, error);
 	if (status == 0)
-		status = kernel_links_make(kernel, config, true, arena, error);
+		status = kernel_links_make(kernel, config, !config->bulk, arena, error);
 	if (status < 0)
 		return status;
-	kernel_priority_raise(kernel);
+	kernel->bulk = config->bulk;
+	if (!config->bulk)
+		kernel_priority_raise(kernel);
 	status = kernel_calls_open(kernel);
 	if (status < 0)
 		*error = arena_printf(arena, "no thread for calls: %s", strerror(-status));

@@ -60,6 +60,7 @@ struct kernel_target {
 	unsigned links;			/* those that were begun to be made */
 	int64_t origin;			/* CLOCK_MONOTONIC when the target opened */
 	int folder;			/* the script's, for relative paths */
+	bool bulk;			/* config.bulk */
 	bool realtime;			/* has a real-time priority */
 	int cpu;			/* the processor it keeps to; -1: any */
 	cpu_set_t cpus;			/* those that it might run on before */

@@ -304,7 +304,9 @@ void kernel_submit(struct target *target, struct pl_call *call)
 	call->submitted = kernel_now(target);
 	if (call->op == PL_OP_cap_set && !kernel->capabilities_set)
 		kernel->capabilities_set = capabilities_read(kernel) == 0;
-	if (kernel->capabilities_set || !returns_at_once(call)) {
+	if (kernel->bulk) {
+		call->result = carry_out(kernel, call);
+	} else if (kernel->capabilities_set || !returns_at_once(call)) {
 		if (workers_post(kernel->workers, call))
 			return;
 		call->result = -ENOMEM;

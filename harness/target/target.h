@@ -44,6 +44,11 @@ struct target_config {
 	const char *script_path;	/* commands run in its folder */
 	const char *so_file, *so_flags;	/* so: target */
 	bool no_commands;
+	/*
+	 * It is to carry out very many short calls that never wait, not a script: no real-time priority, no captures (packets have no
+	 * exact times), and on the kernel every call on the target's own thread, which cap_set then acts on.
+	 */
+	bool bulk;
 	const struct pl_machine *machine;	/* refstack: NULL for the default */
 	const char *const *sysctl;	/* "name=value", applied before anything else; NULL past the last */
 };

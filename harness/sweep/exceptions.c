@@ -1,0 +1,166 @@
+/*
+ * What cannot be compared as it is, and what is known to differ, each with its reason. Nothing is left out silently: the command
+ * counts and prints all three kinds.
+ */
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "family.h"
+
+#define ANY (-1)
+
+/* --- not carried out ------------------------------------------------------------------------------------------------------ */
+
+struct skip_row {
+	const struct sweep_probe *probe;
+	int level;			/* of options */
+	int first, last;		/* of a range of options or requests */
+	bool privileged_only, named_only;	/* requests: only where it could act */
+	const char *reason;
+};
+
+#define FILTER_TABLES "belongs to netfilter's tables (iptables, arptables, ipset), whose modules may be loaded or not"
+#define CHANGES "changes a link, an address or a route, which the combinations after it would see"
+
+static const struct skip_row skips[] = {
+	{ &probe_getsockopt, IPPROTO_IP, 64, 67, false, false, FILTER_TABLES },
+	{ &probe_setsockopt, IPPROTO_IP, 64, 67, false, false, FILTER_TABLES },
+	{ &probe_getsockopt, IPPROTO_IP, 83, 83, false, false, FILTER_TABLES },
+	{ &probe_setsockopt, IPPROTO_IP, 83, 83, false, false, FILTER_TABLES },
+	{ &probe_getsockopt, IPPROTO_IP, 96, 99, false, false, FILTER_TABLES },
+	{ &probe_setsockopt, IPPROTO_IP, 96, 99, false, false, FILTER_TABLES },
+	{ &probe_ioctl, ANY, 0x8914, 0x8914, true, true, CHANGES },	/* SIOCSIFFLAGS */
+	{ &probe_ioctl, ANY, 0x8916, 0x8916, true, true, CHANGES },	/* SIOCSIFADDR, and the other SIOCSIF... */
+	{ &probe_ioctl, ANY, 0x8918, 0x8918, true, true, CHANGES },
+	{ &probe_ioctl, ANY, 0x891a, 0x891a, true, true, CHANGES },
+	{ &probe_ioctl, ANY, 0x891c, 0x891c, true, true, CHANGES },
+	{ &probe_ioctl, ANY, 0x8922, 0x8924, true, true, CHANGES },
+	{ &probe_ioctl, ANY, 0x8936, 0x8937, true, true, CHANGES },
+	{ &probe_ioctl, ANY, 0x8943, 0x8943, true, true, CHANGES },
+	{ &probe_ioctl, ANY, 0x8980, 0x89ef, false, false, "asks for a module of bridges, VLANs, bonds or time stamping hardware, which is the machine's" },
+	{ &probe_ioctl, ANY, 0x8940, 0x8941, false, false, "asks for the bridge module, which is the machine's" },
+};
+
+static bool in_range(const struct combination *combination, const struct skip_row *row)
+{
+	if (row->probe == &probe_ioctl) {
+		unsigned request = combination_request(combination);
+		const char *link = combination_request_link(combination);
+
+		return request >= (unsigned)row->first && request <= (unsigned)row->last &&
+		       (!row->privileged_only || combination->privileged) && (!row->named_only || (link && *link));
+	}
+	return combination_level(combination) == row->level && combination_option(combination) >= row->first &&
+	       combination_option(combination) <= row->last;
+}
+
+const char *exception_skip(const struct combination *combination)
+{
+	for (size_t i = 0; i < sizeof(skips) / sizeof(skips[0]); i++)
+		if (skips[i].probe == combination->probe && in_range(combination, &skips[i]))
+			return skips[i].reason;
+	return NULL;
+}
+
+/* --- mapped --------------------------------------------------------------------------------------------------------------- */
+
+/* How an option's value is made comparable. The first four bytes of a record of an option are its length. */
+enum map_how {
+	MAP_WHETHER_ZERO,		/* every byte of the value: 0 or 1 for all of it together */
+	MAP_NOTHING_OF_IT,		/* the value is not looked at, its length and the result are */
+};
+struct map_row {
+	int level, option;		/* level ANY: ioctl, option is the request */
+	enum map_how how;
+	const char *reason;
+};
+
+static const struct map_row maps[] = {
+	{ SOL_SOCKET, SO_PEERCRED, MAP_NOTHING_OF_IT, "process numbers" },
+	{ SOL_SOCKET, SO_INCOMING_CPU, MAP_NOTHING_OF_IT, "the processor that the last packet came in on" },
+	{ SOL_SOCKET, SO_INCOMING_NAPI_ID, MAP_NOTHING_OF_IT, "a number of the receiving queue" },
+	{ SOL_SOCKET, 55, MAP_NOTHING_OF_IT, "SO_MEMINFO: moments of the memory accounting" },
+	{ SOL_SOCKET, 57, MAP_WHETHER_ZERO, "SO_COOKIE: numbers given in the order of asking" },
+	{ SOL_SOCKET, 71, MAP_WHETHER_ZERO, "SO_NETNS_COOKIE: a number of the network namespace" },
+	{ IPPROTO_TCP, TCP_INFO, MAP_NOTHING_OF_IT, "times since events" },
+	{ IPPROTO_TCP, TCP_TIMESTAMP, MAP_NOTHING_OF_IT, "a clock" },
+	{ IPPROTO_TCP, TCP_CC_INFO, MAP_NOTHING_OF_IT, "moments of the congestion control" },
+	{ ANY, SIOCGSTAMP_OLD, MAP_NOTHING_OF_IT, "a clock" },
+	{ ANY, SIOCGSTAMPNS_OLD, MAP_NOTHING_OF_IT, "a clock" },
+};
+
+static void map_bytes(uint8_t *bytes, size_t length, enum map_how how)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < length; i++)
+		any |= bytes[i] != 0;
+	memset(bytes, how == MAP_WHETHER_ZERO && any, length);
+}
+
+static const char *map_option(int level, int option, struct record *record, unsigned records)
+{
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		if (maps[i].level != level || maps[i].option != option)
+			continue;
+		for (unsigned r = 0; r < records; r++) {
+			socklen_t length = 0;
+
+			if (record[r].result < 0 || record[r].length < sizeof(length))
+				continue;
+			memcpy(&length, record[r].bytes, sizeof(length));
+			if (length > record[r].length - sizeof(length))
+				length = record[r].length - sizeof(length);
+			map_bytes(record[r].bytes + sizeof(length), length, maps[i].how);
+		}
+		return maps[i].reason;
+	}
+	return NULL;
+}
+
+static const char *map_request(unsigned request, struct record *record, unsigned records)
+{
+	if ((request & 0xff00ffff) != (request & 0xffff) && (request & 0xff00) != 0x8900)
+		return NULL;
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		if (maps[i].level != ANY || (unsigned)maps[i].option != (request & 0xffff))
+			continue;
+		for (unsigned r = 0; r < records; r++)
+			if (record[r].result >= 0)
+				map_bytes(record[r].bytes, record[r].length, maps[i].how);
+		return maps[i].reason;
+	}
+	return NULL;
+}
+
+const char *exception_map(const struct combination *combination, struct record *record, unsigned records)
+{
+	if (combination->probe == &probe_getsockopt || combination->probe == &probe_setsockopt)
+		return map_option(combination_level(combination), combination_option(combination), record, records);
+	if (combination->probe == &probe_ioctl)
+		return map_request(combination_request(combination), record, records);
+	return NULL;
+}
+
+/* --- known to differ ------------------------------------------------------------------------------------------------------ */
+
+struct known_row {
+	int level, option;		/* -1: any */
+	const char *reason;
+};
+
+static const struct known_row knowns[] = {
+	{ IPPROTO_TCP, -2, "" },
+};
+
+const char *exception_known(const struct combination *combination, const struct side *refstack, const struct side *kernel)
+{
+	if (combination->probe != &probe_getsockopt && combination->probe != &probe_setsockopt)
+		return NULL;
+	for (size_t i = 0; i < sizeof(knowns) / sizeof(knowns[0]); i++)
+		if (knowns[i].level == combination_level(combination) && knowns[i].option == combination_option(combination))
+			return knowns[i].reason;
+	return NULL;
+}

@@ -1,0 +1,19 @@
+/* Packets for comparing: what differs between two stacks that behave the same is mapped, by the packet's own bytes alone. */
+#ifndef HARNESS_SWEEP_PACKET_MAP_H
+#define HARNESS_SWEEP_PACKET_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Not IPv4 (a tun link carries IPv6 too), or IGMP, whose reports go out after random delays. */
+bool packet_is_noise(const uint8_t *bytes, size_t length);
+
+/*
+ * Copy of the packet, at most `room` bytes of it, with: identifications other than 0 as 1; checksums of the headers as right (1),
+ * wrong (2) or absent (0); ports as map_port has them; sequence numbers, acknowledgements and time stamps of TCP as
+ * whether they are 0. Within ICMP errors the quoted packet too, except that its checksums are only there or not. How many bytes.
+ */
+size_t packet_map(const uint8_t *bytes, size_t length, uint8_t *to, size_t room);
+
+#endif
