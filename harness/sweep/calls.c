@@ -127,7 +127,7 @@ static void run_shutdown(struct side *side, const struct combination *combinatio
 	side_record(side, "again shutdown", SIDE_CALL(side, shutdown, fd, hows[combination->index[0]]), NULL, 0);
 	side_record_aftermath(side, fd);
 	side_record(side, "then send", SIDE_CALL(side, send, fd, PL_PTR(bytes), 8, MSG_NOSIGNAL), NULL, 0);
-	side_record(side, "then recv", SIDE_CALL(side, recv, fd, PL_PTR(bytes), sizeof(bytes), 0), bytes, 5);
+	side_record(side, "then recv", SIDE_CALL(side, recv, fd, PL_PTR(bytes), 4, 0), bytes, 5);
 }
 
 const struct sweep_probe probe_shutdown = {

@@ -22,6 +22,7 @@ struct skip_row {
 };
 
 #define FILTER_TABLES "belongs to netfilter's tables (iptables, arptables, ipset), whose modules may be loaded or not"
+#define ORIGINAL "SO_ORIGINAL_DST belongs to connection tracking, whose module may be loaded or not"
 #define CHANGES "changes a link, an address or a route, which the combinations after it would see"
 
 static const struct skip_row skips[] = {
@@ -31,6 +32,8 @@ static const struct skip_row skips[] = {
 	{ &probe_setsockopt, IPPROTO_IP, 83, 83, false, false, FILTER_TABLES },
 	{ &probe_getsockopt, IPPROTO_IP, 96, 99, false, false, FILTER_TABLES },
 	{ &probe_setsockopt, IPPROTO_IP, 96, 99, false, false, FILTER_TABLES },
+	{ &probe_getsockopt, IPPROTO_IP, 80, 80, false, false, ORIGINAL },
+	{ &probe_setsockopt, IPPROTO_IP, 80, 80, false, false, ORIGINAL },
 	{ &probe_ioctl, ANY, 0x8914, 0x8914, true, true, CHANGES },	/* SIOCSIFFLAGS */
 	{ &probe_ioctl, ANY, 0x8916, 0x8916, true, true, CHANGES },	/* SIOCSIFADDR, and the other SIOCSIF... */
 	{ &probe_ioctl, ANY, 0x8918, 0x8918, true, true, CHANGES },
@@ -70,6 +73,7 @@ const char *exception_skip(const struct combination *combination)
 enum map_how {
 	MAP_WHETHER_ZERO,		/* every byte of the value: 0 or 1 for all of it together */
 	MAP_NOTHING_OF_IT,		/* the value is not looked at, its length and the result are */
+	MAP_PORT,			/* it is the socket's port: as MAP_WHETHER_ZERO where the stack chose it */
 };
 struct map_row {
 	int level, option;		/* level ANY: ioctl, option is the request */
@@ -84,6 +88,7 @@ static const struct map_row maps[] = {
 	{ SOL_SOCKET, 55, MAP_NOTHING_OF_IT, "SO_MEMINFO: moments of the memory accounting" },
 	{ SOL_SOCKET, 57, MAP_WHETHER_ZERO, "SO_COOKIE: numbers given in the order of asking" },
 	{ SOL_SOCKET, 71, MAP_WHETHER_ZERO, "SO_NETNS_COOKIE: a number of the network namespace" },
+	{ IPPROTO_IP, 52, MAP_PORT, "IP_PROTOCOL: reads as the local port, which the stack chose" },
 	{ IPPROTO_TCP, TCP_INFO, MAP_NOTHING_OF_IT, "times since events" },
 	{ IPPROTO_TCP, TCP_TIMESTAMP, MAP_NOTHING_OF_IT, "a clock" },
 	{ IPPROTO_TCP, TCP_CC_INFO, MAP_NOTHING_OF_IT, "moments of the congestion control" },
@@ -97,13 +102,21 @@ static void map_bytes(uint8_t *bytes, size_t length, enum map_how how)
 
 	for (size_t i = 0; i < length; i++)
 		any |= bytes[i] != 0;
-	memset(bytes, how == MAP_WHETHER_ZERO && any, length);
+	memset(bytes, how != MAP_NOTHING_OF_IT && any, length);
 }
 
-static const char *map_option(int level, int option, struct record *record, unsigned records)
+static bool port_chosen(const struct combination *combination)
 {
+	return combination->socket->type != SOCK_RAW && combination->state != STATE_FRESH && combination->state != STATE_BOUND &&
+	       combination->state != STATE_LISTENING;
+}
+
+static const char *map_option(const struct combination *combination, struct record *record, unsigned records)
+{
+	int level = combination_level(combination), option = combination_option(combination);
+
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
-		if (maps[i].level != level || maps[i].option != option)
+		if (maps[i].level != level || maps[i].option != option || (maps[i].how == MAP_PORT && !port_chosen(combination)))
 			continue;
 		for (unsigned r = 0; r < records; r++) {
 			socklen_t length = 0;
@@ -138,7 +151,7 @@ static const char *map_request(unsigned request, struct record *record, unsigned
 const char *exception_map(const struct combination *combination, struct record *record, unsigned records)
 {
 	if (combination->probe == &probe_getsockopt || combination->probe == &probe_setsockopt)
-		return map_option(combination_level(combination), combination_option(combination), record, records);
+		return map_option(combination, record, records);
 	if (combination->probe == &probe_ioctl)
 		return map_request(combination_request(combination), record, records);
 	return NULL;

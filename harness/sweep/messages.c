@@ -213,6 +213,16 @@ NUMBERS_AXIS(receive_size, receive_sizes, NULL)
 static const int64_t name_rooms[] = { 16, 0, 8, 32, -1 };
 NUMBERS_AXIS(name_room, name_rooms, NULL)
 
+/* What a raw socket receives starts with an IP header: its identification, and the checksum over it, are the stack's choice. */
+static void header_map(const struct combination *combination, uint8_t *bytes, int64_t length)
+{
+	static const uint8_t chosen[] = { 4, 5, 10, 11 };
+
+	for (unsigned i = 0; combination->socket->type == SOCK_RAW && i < sizeof(chosen); i++)
+		if (chosen[i] < length)
+			bytes[chosen[i]] = 0;
+}
+
 static void run_recvfrom(struct side *side, const struct combination *combination, int64_t fd)
 {
 	uint8_t bytes[128], name[32];
@@ -223,6 +233,7 @@ static void run_recvfrom(struct side *side, const struct combination *combinatio
 	memset(name, FILLER, sizeof(name));
 	result = SIDE_CALL(side, recvfrom, fd, PL_PTR(bytes), receive_sizes[combination->index[1]], flags, PL_PTR(name),
 			   PL_PTR(&length));
+	header_map(combination, bytes, receive_sizes[combination->index[1]]);
 	side_record(side, "recvfrom", result, bytes, sizeof(bytes));
 	side_record_address(side, "its address", 0, name, length, sizeof(name));
 	side_record_aftermath(side, fd);
@@ -294,6 +305,7 @@ static void run_recvmsg(struct side *side, const struct combination *combination
 		side_record(side, "setsockopt",
 			    SIDE_CALL(side, setsockopt, fd, asked[ask].level, asked[ask].option, PL_PTR(&one), sizeof(one)), NULL, 0);
 	result = SIDE_CALL(side, recvmsg, fd, PL_PTR(&message), receive_flags[combination->index[2]] | MSG_DONTWAIT);
+	header_map(combination, bytes, result);
 	side_record(side, "recvmsg", result, bytes, 64);
 	side_record_address(side, "its address", 0, name, message.msg_namelen, sizeof(name));
 	side_record(side, "its flags", message.msg_flags, NULL, 0);

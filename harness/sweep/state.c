@@ -94,8 +94,11 @@ static int64_t make_data(struct side *side, const struct sweep_socket *socket, i
 	static const uint8_t echo[8] = { 8 }, bytes[5] = "hello";
 	struct sockaddr_in own;
 	socklen_t length = sizeof(own);
-	int64_t result = make_connected(side, socket, fd);
+	int64_t result = socket->type == SOCK_DGRAM ? bind_to(side, fd, INADDR_LOOPBACK, BOUND_PORT) : 0;
 
+	/* Bound first: the port, or the identifier of an ICMP socket, is part of what is received. */
+	if (result == 0)
+		result = make_connected(side, socket, fd);
 	if (result < 0)
 		return result;
 	if (socket->type == SOCK_STREAM) {
