@@ -13,6 +13,10 @@
 
 #include <arpa/inet.h>
 
+#include "../wire/igmp.h"
+
+#define IGMPV3_ROUTERS 0xe0000016	/* 224.0.0.22 */
+
 /* --- packet helpers ----------------------------------------------------------------------------------------------------- */
 struct layer *packet_transport(const struct packet *packet)
 {
@@ -303,7 +307,7 @@ static enum layer_kind network_layer(const struct packet *packet)
 bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct packet *expected, const struct packet *packet)
 {
 	const struct layer *wanted = packet_transport(expected), *transport = packet_transport(packet);
-	struct tuple tuple = packet_tuple(packet);
+	struct tuple tuple = packet_tuple(packet), asked = packet_tuple(expected);
 	struct in_addr local = flow->live.local.s_addr ? flow->live.local : run->settings.local;
 	struct in_addr remote = flow->live.remote.s_addr ? flow->live.remote : run->settings.remote;
 	uint16_t port;
@@ -314,6 +318,9 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 		return !wanted;
 	if (wanted && transport->kind == LAYER_ICMP && wanted->kind == LAYER_ICMP)
 		return tuple.source.s_addr == local.s_addr && tuple.destination.s_addr == remote.s_addr;
+	/* IGMP goes to groups, and is nobody's conversation. */
+	if (wanted && transport->kind == LAYER_IGMP && wanted->kind == LAYER_IGMP)
+		return fits(asked.source, tuple.source) && fits(asked.destination, tuple.destination);
 	if (layer_protocol(transport->kind) != flow->protocol)
 		return false;
 	if (is_from_to(&tuple, &flow->live))
@@ -431,6 +438,28 @@ static void default_addresses(struct packet *packet, struct in_addr source, stru
 	default_field(ip, WF_IPV4_DST, ntohl(destination.s_addr));
 }
 
+/* To whom a message goes that does not say it (RFC 1112 appendix I, RFC 2236 9, RFC 3376 4); it does not leave the link. */
+static void default_igmp(struct packet *packet, const struct layer *igmp)
+{
+	struct layer *ip = packet_layer(packet, LAYER_IPV4);
+	uint32_t group = (uint32_t)wire_get(igmp, WF_IGMP_GROUP);
+
+	switch (wire_get(igmp, WF_IGMP_TYPE)) {
+	case IGMP_QUERY:
+		group = group ? group : INADDR_ALLHOSTS_GROUP;
+		break;
+	case IGMP_LEAVE:
+		group = INADDR_ALLRTRS_GROUP;
+		break;
+	case IGMP_REPORT_V3:
+		group = IGMPV3_ROUTERS;
+		break;
+	}
+	if (group)
+		default_field(ip, WF_IPV4_DST, group);
+	default_field(ip, WF_IPV4_TTL, 1);
+}
+
 /* What an ICMP error quotes is a packet of the flow, in the other direction. */
 static void map_quoted(const struct flow *flow, struct packet *quoted)
 {
@@ -466,6 +495,8 @@ bool flow_map_inbound(struct run *run, struct flow *flow, struct packet *packet,
 	struct layer *transport = packet_transport(packet);
 
 	flow_complete(run, flow);
+	if (transport && transport->kind == LAYER_IGMP)
+		default_igmp(packet, transport);
 	default_addresses(packet, flow->live.remote, flow->live.local);
 	default_ports(transport, flow->live.remote_port, flow->live.local_port);
 	if (packet->quoted)

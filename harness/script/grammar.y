@@ -71,6 +71,9 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 	struct atoms atoms;
 	struct tcp_options tcp_options;
 	struct icmp_text icmp;
+	struct igmp_text igmp;
+	struct igmp_sources igmp_sources;
+	struct igmp_list *igmp_record;
 }
 
 %token END 0		"end of script"
@@ -114,6 +117,10 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %type <atom> atom
 %type <bytes> payload strings
 %type <icmp> icmp_type
+%type <items> words
+%type <igmp> igmp_list
+%type <igmp_sources> addresses address_list
+%type <igmp_record> igmp_records igmp_record
 %type <members> arguments elements members structure
 %type <member> element
 %type <expr> expr primary invocation result result_part
@@ -511,7 +518,44 @@ raw:
 ;
 
 igmp:
-	IGMP fields			{ $$ = body_igmp(parse, $2, &@$); }
+	IGMP words fields igmp_list payload
+					{ $$ = body_igmp(parse, $2, $3, $4, $5, &@$); }
+;
+
+words:
+	%empty				{ $$ = (struct items){ 0 }; }
+|	WORD				{ $$ = items_add((struct items){ 0 }, item_new(parse, $1, &@1)); }
+|	WORD WORD			{ $$ = items_add((struct items){ 0 }, item_new(parse, $1, &@1));
+					  $$ = items_add($$, item_new(parse, $2, &@2)); }
+;
+
+igmp_list:
+	%empty				{ $$ = (struct igmp_text){ 0 }; }
+|	'[' ']'				{ $$ = (struct igmp_text){ .place = @$ }; }
+|	'[' igmp_records ']'		{ $$ = (struct igmp_text){ .records = $2, .place = @$ }; }
+|	'{' addresses '}'		{ $$ = (struct igmp_text){ .sources = $2, .place = @$ }; }
+;
+
+igmp_records:
+	igmp_record
+|	igmp_records ',' igmp_record	{ $$ = $3; $$->next = $1; }
+;
+
+igmp_record:
+	WORD IPV4_ADDRESS fields payload
+					{ $$ = igmp_record(parse, $1, &@1, $2, &@2, $3, (struct igmp_sources){ 0 }, $4); }
+|	WORD IPV4_ADDRESS fields '{' addresses '}' payload
+					{ $$ = igmp_record(parse, $1, &@1, $2, &@2, $3, $5, $7); }
+;
+
+addresses:
+	%empty				{ $$ = (struct igmp_sources){ .given = true }; }
+|	address_list
+;
+
+address_list:
+	IPV4_ADDRESS			{ $$ = igmp_sources_add(parse, (struct igmp_sources){ 0 }, $1, &@1); }
+|	address_list ',' IPV4_ADDRESS	{ $$ = igmp_sources_add(parse, $1, $3, &@3); }
 ;
 
 arp:

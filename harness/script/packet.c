@@ -430,7 +430,7 @@ struct body *body_encap(struct parse *parse, struct body *body, struct items ite
 	return body;
 }
 
-/* UDP, UDP-Lite, IGMP, anything else. */
+/* UDP, UDP-Lite, anything else. */
 
 struct body *body_udp(struct parse *parse, enum layer_kind kind, struct items fields, struct number length,
 		      struct bytes payload, const struct place *place)
@@ -454,14 +454,5 @@ struct body *body_raw(struct parse *parse, struct items fields, struct number le
 	fields_set(parse, &body->packet->layer[1], fields);
 	body_payload(parse, body, payload);
 	check_size(parse, body, 20);
-	return body;
-}
-
-struct body *body_igmp(struct parse *parse, struct items fields, const struct place *place)
-{
-	struct body *body = body_new(parse, LAYER_IGMP, place);
-
-	body->packet->payload_given = false;
-	fields_set(parse, &body->packet->layer[1], fields);
 	return body;
 }

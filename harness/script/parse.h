@@ -63,6 +63,25 @@ struct tcp_options {
 	struct place place;
 };
 
+/* Sources in braces, group records in brackets (a chain, the last one first). */
+struct igmp_sources {
+	struct igmp_source {
+		struct igmp_source *next;
+		uint32_t address;
+	} *first, *last;
+	unsigned count;
+	bool given;
+};
+struct igmp_list {
+	struct igmp_list *next;
+	struct igmp_record record;
+};
+struct igmp_text {
+	struct igmp_list *records;
+	struct igmp_sources sources;
+	struct place place;
+};
+
 struct members {
 	struct member_node {
 		struct member_node *next;
@@ -227,7 +246,6 @@ struct body *body_udp(struct parse *parse, enum layer_kind kind, struct items fi
 		      struct bytes payload, const struct place *place);
 struct body *body_raw(struct parse *parse, struct items fields, struct number length, struct bytes payload,
 		      const struct place *place);
-struct body *body_igmp(struct parse *parse, struct items fields, const struct place *place);
 struct body *body_quoted_tcp(struct parse *parse, struct sequence sequence, const struct place *place);
 struct body *body_ports(struct parse *parse, struct body *body, struct number source, struct number destination);
 struct body *body_encap(struct parse *parse, struct body *body, struct items items, const struct place *place);
@@ -245,6 +263,15 @@ struct icmp_text {
 	bool has_code;
 };
 struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted,
+		       struct bytes payload, const struct place *place);
+
+/* igmp.c */
+struct igmp_sources igmp_sources_add(struct parse *parse, struct igmp_sources sources, struct slice address,
+				     const struct place *place);
+struct igmp_list *igmp_record(struct parse *parse, struct slice type, const struct place *place, struct slice group,
+			      const struct place *group_place, struct items fields, struct igmp_sources sources,
+			      struct bytes aux);
+struct body *body_igmp(struct parse *parse, struct items words, struct items fields, struct igmp_text text,
 		       struct bytes payload, const struct place *place);
 
 /* prefix.c */

@@ -12,6 +12,7 @@
 
 #include "../arena.h"
 #include "checksum.h"
+#include "igmp.h"
 #include "layer.h"
 #include "option.h"
 
@@ -346,12 +347,8 @@ static void decode_igmp(struct decoder *d)
 	layer = push(d, LAYER_IGMP);
 	if (!layer)
 		return take_payload(d);
-	wire_set(layer, WF_IGMP_TYPE, d->at[0]);
-	wire_set(layer, WF_IGMP_MAXRESP, d->at[1]);
-	wire_set(layer, WF_IGMP_CHECKSUM, get16(d->at + 2));
-	wire_set(layer, WF_IGMP_GROUP, get32(d->at + 4));
 	layer->checksum = plain_checksum(d);
-	advance(d, IGMP_HEADER);
+	advance(d, wire_igmp_decode(layer, d->at, d->left, d->arena));
 	take_payload(d);
 }
 

@@ -11,6 +11,7 @@
 
 #include "../arena.h"
 #include "align.h"
+#include "igmp.h"
 #include "layer.h"
 #include "option.h"
 #include "print.h"
@@ -97,6 +98,8 @@ static bool is_derived(enum wire_field field)
 	case WF_TCP_DOFF:
 	case WF_TCP_END:
 	case WF_TCP_ACE:
+	case WF_IGMP_NSRCS:
+	case WF_IGMP_NRECS:
 		return true;
 	default:	/* every other field */
 		return false;
@@ -281,6 +284,23 @@ static void compare_addresses6(struct differ *d, const struct layer *expected, c
 		add(d, "ipv6.dst", address6_text(d, &expected->destination6), address6_text(d, &actual->destination6));
 }
 
+/* The lists of IGMPv3, which are given or not as wholes. */
+static void compare_igmp_lists(struct differ *d, const struct layer *expected, const struct layer *actual)
+{
+	struct text expected_text = { .arena = d->arena }, actual_text = { .arena = d->arena };
+
+	if (!expected->records_given && !(d->rules->check_all && actual->records_given))
+		return;
+	if (expected->records_given && actual->records_given && wire_igmp_same_list(expected, actual))
+		return;
+	if (expected->records_given)
+		wire_igmp_print_list(&expected_text, expected);
+	if (actual->records_given)
+		wire_igmp_print_list(&actual_text, actual);
+	add(d, wire_igmp_form(expected) == IGMP_RECORDS ? "igmp.records" : "igmp.sources",
+	    expected_text.length ? text_get(&expected_text) : "none", actual_text.length ? text_get(&actual_text) : "none");
+}
+
 static void compare_layer(struct differ *d, const struct layer *expected, const struct layer *actual)
 {
 	for (unsigned field = wire_first_field(expected->kind); field < wire_past_field(expected->kind); field++) {
@@ -293,6 +313,8 @@ static void compare_layer(struct differ *d, const struct layer *expected, const 
 	}
 	if (expected->kind == LAYER_TCP)
 		compare_tcp_numbers(d, expected, actual);
+	if (expected->kind == LAYER_IGMP)
+		compare_igmp_lists(d, expected, actual);
 	if (expected->kind == LAYER_IPV6)
 		compare_addresses6(d, expected, actual);
 	if (expected->kind == LAYER_TCP || expected->kind == LAYER_IPV4)

@@ -10,6 +10,7 @@
 
 #include "../arena.h"
 #include "checksum.h"
+#include "igmp.h"
 #include "layer.h"
 #include "option.h"
 
@@ -130,7 +131,7 @@ static size_t header_size(const struct packet *packet, const struct layer *layer
 	case LAYER_ICMPV6:
 		return ICMP_HEADER;
 	case LAYER_IGMP:
-		return IGMP_HEADER;
+		return wire_igmp_encode(layer, NULL);
 	case LAYER_NONE:
 	case LAYER_PSP:
 	case LAYER_RAW:
@@ -314,13 +315,6 @@ static void put_icmpv6(const struct layer *layer, uint8_t *to)
 		set16(to + 6, wire_get(layer, WF_ICMPV6_SEQ));
 }
 
-static void put_igmp(const struct layer *layer, uint8_t *to)
-{
-	to[0] = (uint8_t)wire_value(layer, WF_IGMP_TYPE, 0);
-	to[1] = (uint8_t)wire_value(layer, WF_IGMP_MAXRESP, 0);
-	set32(to + 4, wire_value(layer, WF_IGMP_GROUP, 0));
-}
-
 static void put_header(const struct encoder *e, unsigned i, uint8_t *to)
 {
 	const struct layer *layer = &e->packet->layer[i];
@@ -349,7 +343,8 @@ static void put_header(const struct encoder *e, unsigned i, uint8_t *to)
 	case LAYER_ICMPV6:
 		return put_icmpv6(layer, to);
 	case LAYER_IGMP:
-		return put_igmp(layer, to);
+		wire_igmp_encode(layer, to);
+		return;
 	case LAYER_NONE:
 	case LAYER_PSP:
 	case LAYER_RAW:

@@ -15,6 +15,10 @@ struct packet *packet_clone(const struct packet *packet, struct arena *arena)
 		if (copy->layer[i].options)
 			copy->layer[i].option = arena_memdup(arena, copy->layer[i].option,
 							     copy->layer[i].options * sizeof(struct wire_option));
+	for (unsigned i = 0; i < copy->layers; i++)
+		if (copy->layer[i].records)
+			copy->layer[i].record = arena_memdup(arena, copy->layer[i].record,
+							     copy->layer[i].records * sizeof(struct igmp_record));
 	if (copy->payload)
 		copy->payload = arena_memdup(arena, copy->payload, copy->payload_length);
 	if (copy->quoted)
@@ -46,6 +50,7 @@ static void project_layer(struct layer *layer, const struct layer *expected)
 
 	layer->given &= expected->given;
 	layer->any |= expected->any;
+	layer->records_given &= expected->records_given;
 	if (layer->kind == LAYER_TCP)
 		layer->given |= tcp_given(layer) & known;
 	if ((layer->kind == LAYER_IPV4 || layer->kind == LAYER_IPV6) && wire_known(layer, ecn_field(layer->kind)) &&

@@ -53,7 +53,9 @@ enum layer_kind {
 	FIELD(ICMPV6, TYPE, "type", 8) FIELD(ICMPV6, CODE, "code", 8) FIELD(ICMPV6, MTU, "mtu", 32) FIELD(ICMPV6, ID, "id", 16)  \
 	FIELD(ICMPV6, SEQ, "seq", 16) FIELD(ICMPV6, CHECKSUM, "checksum", 16) FIELD(ICMPV6, REST, "rest", 32)                    \
 	FIELD(IGMP, TYPE, "type", 8) FIELD(IGMP, MAXRESP, "maxresp", 8) FIELD(IGMP, CHECKSUM, "checksum", 16)                   \
-	FIELD(IGMP, GROUP, "group", 32)                                                                                        \
+	FIELD(IGMP, GROUP, "group", 32) FIELD(IGMP, RESV, "resv", 4) FIELD(IGMP, S, "s", 1) FIELD(IGMP, QRV, "qrv", 3)           \
+	FIELD(IGMP, QQIC, "qqic", 8) FIELD(IGMP, NSRCS, "nsrcs", 16) FIELD(IGMP, RESERVED, "reserved", 16)                      \
+	FIELD(IGMP, NRECS, "nrecs", 16)                                                                                        \
 	FIELD(RAW, PROTOCOL, "proto", 8)
 
 enum wire_field {
@@ -109,6 +111,17 @@ struct wire_option {
 	};
 };
 
+/* A group record of an IGMPv3 report (RFC 3376 4.2.4). Of a query there is one, and only its sources count. */
+struct igmp_record {
+	uint8_t type, aux_words;	/* as on the wire, whatever the lengths below are */
+	uint16_t count;			/* of sources, as on the wire */
+	uint32_t group;
+	const uint32_t *source;
+	unsigned sources;
+	const uint8_t *aux;
+	size_t aux_length;
+};
+
 struct layer {
 	enum layer_kind kind;
 	uint32_t given;			/* bit per field of this layer, in the table's order */
@@ -125,6 +138,9 @@ struct layer {
 		CHECKSUM_PARTIAL,	/* only the pseudo-header is summed: left to the device, as Linux hands it to a capture */
 		CHECKSUM_ABSENT,	/* UDP without one */
 	} checksum;			/* decoded packets: whether the checksum fits the bytes */
+	struct igmp_record *record;	/* IGMPv3 */
+	unsigned records;
+	bool records_given;
 	struct in6_addr source6, destination6;	/* IPv6 */
 };
 

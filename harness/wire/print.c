@@ -12,6 +12,7 @@
 
 #include "../arena.h"
 #include "icmp.h"
+#include "igmp.h"
 #include "layer.h"
 #include "option.h"
 
@@ -555,6 +556,8 @@ static void print_layer(struct text *text, const struct packet *packet, unsigned
 	case LAYER_ARP:
 		return print_arp(text, packet, layer);
 	case LAYER_IGMP:
+		wire_igmp_print(text, layer, packet->decoded);
+		return print_payload(text, packet);
 	case LAYER_RAW:
 		return print_plain(text, packet, layer);
 	case LAYER_NONE:

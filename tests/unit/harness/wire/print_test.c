@@ -155,5 +155,5 @@ Test(print, arp_and_igmp_by_field)
 	       "> arp reply 192.168.0.1 is-at 02:00:00:00:00:01 hlen 7 tha 00:00:00:00:00:00 tpa 0.0.0.0");
 	wire_set(&igmp->layer[1], WF_IGMP_TYPE, 0x16);
 	wire_set(&igmp->layer[1], WF_IGMP_GROUP, 0xe0000009);
-	PRINTS(igmp, "> igmp type 0x16 group 224.0.0.9");
+	PRINTS(igmp, "> igmp v2 report group 224.0.0.9");
 }
