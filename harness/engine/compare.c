@@ -172,6 +172,16 @@ static bool follows(const struct compare *compare, const struct side_packet *fir
 	return times_fit(compare, span, chance);
 }
 
+/* A packet that the script expects within a range of times may come anywhere in it: how wide it is, 0 for any other. */
+static pl_time range_of(const struct side_packet *packet)
+{
+	const struct event *event = packet->entry->event;
+
+	if (!event || (event->time.kind != TIME_RELATIVE_RANGE && event->time.kind != TIME_ABSOLUTE_RANGE))
+		return 0;
+	return event->time.until - event->time.at;
+}
+
 /* --- packets -------------------------------------------------------------------------------------------------------------- */
 /* Fast Open cookies are the stack's own: the second's is written as the first's when it stands for it. */
 static void pair_cookies(struct compare *compare, const struct packet *first, struct packet *second)
@@ -220,6 +230,8 @@ static void compare_packets(struct compare *compare, const struct side_packet *f
 				 difference[0].expected, compare->side[1].name, difference[0].actual);
 	if (!reason)
 		reason = vals_differ(compare, first, second);
+	if (range_of(first) > chance)
+		chance = range_of(first);
 	if (!reason && spans(compare, first->entry, second->entry, span) && !times_fit(compare, span, chance) &&
 	    !follows(compare, first, second, chance))
 		reason =

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "../wire/ipopt.h"
 #include "run.h"
 
 #define TIME_OF_DAY_SLACK_MS 20
@@ -187,17 +188,35 @@ static void name_quoted(const struct side *side, struct packet *quoted)
  * The times of day in an ICMP timestamp reply, in milliseconds since midnight UTC (RFC 792): each is counted from what the side's
  * own clock said when the packet left, so that a right one becomes 0 on any clock. The two of one packet may be a little apart.
  */
+static bool is_time_of_day(const struct side *side, const struct trace_entry *entry, uint32_t value)
+{
+	const int64_t day = INT64_C(24) * 3600 * 1000;
+	int64_t then = (side->trace->wall_clock + entry->time) / PL_NSEC_PER_MSEC % day, apart = value - then;
+
+	return apart >= -TIME_OF_DAY_SLACK_MS && apart <= TIME_OF_DAY_SLACK_MS;
+}
+
 static void name_time_of_day(const struct side *side, const struct trace_entry *entry, struct layer *icmp,
 			     enum wire_field field)
 {
-	const int64_t day = INT64_C(24) * 3600 * 1000;
-	int64_t then = (side->trace->wall_clock + entry->time) / PL_NSEC_PER_MSEC % day, said;
+	if (wire_given(icmp, field) && is_time_of_day(side, entry, (uint32_t)wire_get(icmp, field)))
+		wire_set(icmp, field, 0);
+}
 
-	if (!wire_given(icmp, field))
-		return;
-	said = (int64_t)wire_get(icmp, field) - then;
-	wire_set(icmp, field,
-		 said >= -TIME_OF_DAY_SLACK_MS && said <= TIME_OF_DAY_SLACK_MS ? 0 : (uint32_t)wire_get(icmp, field));
+/* Likewise those that the stack has entered into the timestamp option of an IP header. */
+static void name_ip_timestamps(const struct side *side, const struct trace_entry *entry, struct layer *ip)
+{
+	for (unsigned i = 0; i < ip->options; i++) {
+		unsigned at = 0, step = 0, count = wire_ip_timestamps(&ip->option[i], &at, &step);
+
+		for (; count--; at += step) {
+			uint8_t *bytes = ip->option[i].blob.bytes + at;
+			uint32_t value = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+
+			if (is_time_of_day(side, entry, value))
+				memset(bytes, 0, 4);
+		}
+	}
 }
 
 static void packet_name(struct side *side, struct side_flow *flow, struct side_packet *packet)
@@ -205,6 +224,8 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 	struct layer *ip = packet_layer(packet->packet, LAYER_IPV4), *transport = packet_transport(packet->packet);
 	const struct port_row *ports = port_row(transport);
 
+	if (ip)
+		name_ip_timestamps(side, packet->entry, ip);
 	if (ports)
 		wire_set(transport, ports->source, flow->named_port);
 	if (transport && transport->kind == LAYER_ICMP && flow->echo_id >= EPHEMERAL)

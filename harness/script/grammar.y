@@ -71,6 +71,8 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 	struct atoms atoms;
 	struct tcp_options tcp_options;
 	struct icmp_text icmp;
+	struct ip_slots ip_slots;
+	struct ip_slot ip_slot;
 	struct igmp_text igmp;
 	struct igmp_sources igmp_sources;
 	struct igmp_list *igmp_record;
@@ -117,6 +119,11 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %type <atom> atom
 %type <bytes> payload strings
 %type <icmp> icmp_type
+%type <tcp_options> ip_options
+%type <atoms> ip_option
+%type <atom> ip_atom
+%type <ip_slots> ip_slots
+%type <ip_slot> ip_slot
 %type <items> words
 %type <igmp> igmp_list
 %type <igmp_sources> addresses address_list
@@ -435,6 +442,42 @@ ip_item:
 	name				{ $$ = item_new(parse, $1, &@1); }
 |	name number			{ $$ = item_number(parse, $1, &@1, $2); }
 |	name IPV4_ADDRESS		{ $$ = item_address(parse, $1, &@1, $2, &@2); }
+|	'<' ip_options '>'		{ $$ = item_options(parse, $2, &@$); }
+|	'<' ELLIPSIS '>'		{ $$ = item_options(parse, (struct tcp_options){ .given = true, .any = true }, &@$); }
+;
+
+ip_options:
+	ip_option			{ $$ = tcp_options_add(parse, (struct tcp_options){ 0 }, $1, &@1); }
+|	ip_options ',' ip_option	{ $$ = tcp_options_add(parse, $1, $3, &@3); }
+;
+
+ip_option:
+	name				{ $$ = atoms_add((struct atoms){ 0 }, atom_word(parse, $1, &@1)); }
+|	ip_option ip_atom		{ $$ = atoms_add($1, $2); }
+;
+
+ip_atom:
+	name				{ $$ = atom_word(parse, $1, &@1); }
+|	INTEGER				{ $$ = atom_number(parse, (struct number){ $<integer>1, .place = @1 }, $1, &@1); }
+|	HEX				{ $$ = atom_number(parse, (struct number){ $<integer>1, .place = @1 }, $1, &@1); }
+|	quantity			{ $$ = atom_number(parse, $1, (struct slice){ "(", 1 }, &@1); }
+|	STRING				{ $$ = atom_bytes(parse, parse_unescape(parse, $1, &@1), &@1); }
+|	ELLIPSIS			{ $$ = atom_any(parse, &@1); }
+|	'{' '}'				{ $$ = atom_slots(parse, (struct ip_slots){ 0 }, &@$); }
+|	'{' ip_slots '}'		{ $$ = atom_slots(parse, $2, &@$); }
+;
+
+ip_slots:
+	ip_slot				{ $$ = ip_slots_add(parse, (struct ip_slots){ 0 }, $1); }
+|	ip_slots ',' ip_slot		{ $$ = ip_slots_add(parse, $1, $3); }
+;
+
+ip_slot:
+	IPV4_ADDRESS			{ $$ = ip_slot_address(parse, $1, &@1); }
+|	IPV4_ADDRESS '=' unsigned	{ $$ = ip_slot_time(ip_slot_address(parse, $1, &@1), &$3); }
+|	IPV4_ADDRESS '=' ELLIPSIS	{ $$ = ip_slot_time(ip_slot_address(parse, $1, &@1), NULL); }
+|	unsigned			{ $$ = ip_slot_time((struct ip_slot){ .place = @1 }, &$1); }
+|	ELLIPSIS			{ $$ = ip_slot_time((struct ip_slot){ .place = @1 }, NULL); }
 ;
 
 body:

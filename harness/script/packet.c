@@ -238,6 +238,16 @@ static void ip_field(struct parse *parse, struct layer *layer, const struct item
 	}
 }
 
+static void ip_header_options(struct parse *parse, struct layer *layer, const struct item *item)
+{
+	if (layer->kind != LAYER_IPV4)
+		parse_error(parse, &item->name_place, NULL, "only an IPv4 header has options");
+	else if (layer->options_given)
+		parse_error(parse, &item->name_place, NULL, "the options are given twice");
+	else
+		ip_options_set(parse, layer, item);
+}
+
 /* What stands in brackets before a packet. A flow label says nothing of an IPv4 packet, as in packetdrill. */
 void ip_fields(struct parse *parse, struct layer *layer, struct items items)
 {
@@ -246,6 +256,10 @@ void ip_fields(struct parse *parse, struct layer *layer, struct items items)
 		return;
 	}
 	for (const struct item *item = items.first; item; item = item->next) {
+		if (item->kind == ITEM_OPTIONS) {
+			ip_header_options(parse, layer, item);
+			continue;
+		}
 		if (ecn_field(parse, layer, item))
 			continue;
 		if (layer->kind == LAYER_IPV4 && slice_is(item->name, "flowlabel") && item->kind == ITEM_NUMBER) {

@@ -28,25 +28,33 @@ struct number {
 	struct place place;
 };
 
-/* "name", "name 5", "name 1.2.3.4", "name 02:00:00:00:00:01", "[name]": what packet heads are made of. */
-struct item {
-	struct item *next;
-	struct slice name;
-	struct place name_place;
-	enum { ITEM_BARE, ITEM_NUMBER, ITEM_ADDRESS, ITEM_HARDWARE, ITEM_BRACKET } kind;
-	struct number number;
-	struct in_addr address;
-};
-struct items {
-	struct item *first, *last;
+/* What a slot of an IP option holds: "10.0.0.1", "10.0.0.1=1000", "1000", "10.0.0.1=...". */
+struct ip_slots {
+	struct ip_slot {
+		struct ip_slot *next;
+		bool has_address, has_time, any_time;
+		uint32_t address;
+		struct number time;
+		struct place place;
+	} *first, *last;
+	unsigned count, timed;
 };
 
-/* One word of a TCP option: "sack", "1:1001", "abcd1234". */
+struct bytes {
+	char *at;
+	size_t length, room;
+	bool given;
+	struct place place;
+};
+
+/* One word of a TCP or IP option: "sack", "1:1001", "abcd1234"; of an IP option also "{10.0.0.1}", "\"bytes\"", "...". */
 struct atom {
 	struct atom *next;
-	enum { ATOM_WORD, ATOM_NUMBER, ATOM_BLOCK } kind;
+	enum { ATOM_WORD, ATOM_NUMBER, ATOM_BLOCK, ATOM_SLOTS, ATOM_BYTES, ATOM_ANY } kind;
 	struct slice text;
 	struct number number, until;
+	struct ip_slots slots;
+	struct bytes bytes;
 	struct place place;
 };
 struct atoms {
@@ -61,6 +69,20 @@ struct tcp_options {
 	struct tcp_option_text *first, *last;
 	bool given, any;
 	struct place place;
+};
+
+/* "name", "name 5", "name 1.2.3.4", "name 02:00:00:00:00:01", "[name]": what packet heads are made of. */
+struct item {
+	struct item *next;
+	struct slice name;
+	struct place name_place;
+	enum { ITEM_BARE, ITEM_NUMBER, ITEM_ADDRESS, ITEM_HARDWARE, ITEM_BRACKET, ITEM_OPTIONS } kind;
+	struct number number;
+	struct in_addr address;
+	struct tcp_options options;	/* ITEM_OPTIONS: of an IP header */
+};
+struct items {
+	struct item *first, *last;
 };
 
 /* Sources in braces, group records in brackets (a chain, the last one first). */
@@ -89,13 +111,6 @@ struct members {
 		struct place place;
 	} *first, *last;
 	unsigned count;
-};
-
-struct bytes {
-	char *at;
-	size_t length, room;
-	bool given;
-	struct place place;
 };
 
 struct sequence {
@@ -264,6 +279,16 @@ struct icmp_text {
 };
 struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items fields, struct body *quoted,
 		       struct bytes payload, const struct place *place);
+
+/* ipopt.c */
+struct ip_slots ip_slots_add(struct parse *parse, struct ip_slots slots, struct ip_slot slot);
+struct ip_slot ip_slot_address(struct parse *parse, struct slice address, const struct place *place);
+struct ip_slot ip_slot_time(struct ip_slot slot, const struct number *time);
+struct atom *atom_slots(struct parse *parse, struct ip_slots slots, const struct place *place);
+struct atom *atom_bytes(struct parse *parse, struct bytes bytes, const struct place *place);
+struct atom *atom_any(struct parse *parse, const struct place *place);
+struct item *item_options(struct parse *parse, struct tcp_options options, const struct place *place);
+void ip_options_set(struct parse *parse, struct layer *layer, const struct item *item);
 
 /* igmp.c */
 struct igmp_sources igmp_sources_add(struct parse *parse, struct igmp_sources sources, struct slice address,

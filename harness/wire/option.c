@@ -11,14 +11,7 @@
 #include <string.h>
 
 #include "../arena.h"
-
-static const struct ip_option_name {
-	uint8_t kind;
-	const char *name;
-} ip_option_names[] = {
-	{ 0, "eol" },	 { 1, "nop" },	  { 7, "rr" },	  { 68, "ts" },	   { 130, "sec" },
-	{ 131, "lsrr" }, { 134, "cipso" }, { 136, "sid" }, { 137, "ssrr" }, { 148, "ra" },
-};
+#include "ipopt.h"
 
 static bool single_byte(uint8_t kind)
 {
@@ -280,9 +273,8 @@ const char *wire_option_name(enum layer_kind layer, const struct wire_option *op
 
 	if (layer == LAYER_TCP)
 		name = tcp_name(option);
-	for (unsigned i = 0; layer == LAYER_IPV4 && i < sizeof(ip_option_names) / sizeof(ip_option_names[0]); i++)
-		if (ip_option_names[i].kind == option->kind)
-			name = ip_option_names[i].name;
+	else if (layer == LAYER_IPV4)
+		name = wire_ip_option_name(option->kind);
 	return name ? name : arena_printf(arena, "kind %u", option->kind);
 }
 
@@ -305,13 +297,13 @@ static const char *print_accecn(const struct wire_option *option, struct arena *
 }
 
 /* Kinds with a name whose blob is their right form; the others say their number, and a length that does not fit the bytes. */
-static bool blob_by_name(enum layer_kind layer, const struct wire_option *option)
+static bool blob_by_name(const struct wire_option *option)
 {
 	unsigned right = 2u + option->blob.length + (option->blob.experimental ? 2 : 0);
 
 	if (option->length != right)
 		return false;
-	return layer == LAYER_IPV4 || option->kind == TCP_OPTION_MD5 || option->kind == TCP_OPTION_FAST_OPEN ||
+	return option->kind == TCP_OPTION_MD5 || option->kind == TCP_OPTION_FAST_OPEN ||
 	       option->blob.experimental;
 }
 
@@ -319,6 +311,8 @@ const char *wire_option_print(enum layer_kind layer, const struct wire_option *o
 {
 	const char *name = wire_option_name(layer, option, arena);
 
+	if (layer == LAYER_IPV4)
+		return wire_ip_option_print(option, arena);
 	if (option->any_value)
 		return arena_printf(arena, "%s ...", name);
 	switch (wire_option_shape(layer, option)) {
@@ -337,7 +331,7 @@ const char *wire_option_print(enum layer_kind layer, const struct wire_option *o
 	case SHAPE_BLOB:
 		break;
 	}
-	if (blob_by_name(layer, option))
+	if (blob_by_name(option))
 		return print_blob(name, option, arena);
 	name = arena_printf(arena, "kind %u", option->kind);
 	if (no_length(option))

@@ -101,6 +101,7 @@ struct wire_option {
 	uint8_t length;			/* as on the wire; 1 for EOL and NOP */
 	bool any_value;			/* the script says that it is there, not what it holds */
 	bool cut;			/* the header ended before the option did; with length 1, before its length byte */
+	uint64_t any_bytes;		/* bit per byte of the blob that the script leaves open */
 	union {
 		struct { uint32_t val, ecr; } timestamp;
 		struct { unsigned count; struct { uint32_t start, end; } block[4]; } sack;

@@ -221,14 +221,15 @@ static bool remarkable(const struct layer *layer, enum wire_field field)
 	}
 }
 
-static void ipv4_info(struct text *info, const struct packet *packet, const struct layer *layer)
+static void ipv4_info(struct text *info, const struct packet *packet, const struct layer *layer, bool outer)
 {
 	for (unsigned field = WF_IPV4_VERSION; field <= WF_IPV4_DST; field++) {
 		if (!wire_known(layer, field) || (packet->decoded && !remarkable(layer, field)))
 			continue;
-		/* A script never says the addresses of the innermost header: they are those of the flow. */
-		if (field != WF_IPV4_SRC && field != WF_IPV4_DST)
-			info_field(info, layer, field);
+		/* An outer header says its addresses after the bracket; those of the innermost are the flow's. */
+		if ((outer || packet->decoded) && (field == WF_IPV4_SRC || field == WF_IPV4_DST))
+			continue;
+		info_field(info, layer, field);
 	}
 	if (layer->options || layer->options_any) {
 		text_add(info, info->length ? ", " : "");
@@ -250,12 +251,12 @@ static void ipv6_info(struct text *info, const struct packet *packet, const stru
 }
 
 /* "[ect0, ttl 64] " */
-static void print_info(struct text *text, const struct packet *packet, const struct layer *layer)
+static void print_info(struct text *text, const struct packet *packet, const struct layer *layer, bool outer)
 {
 	struct text info = { .arena = text->arena };
 
 	if (layer->kind == LAYER_IPV4)
-		ipv4_info(&info, packet, layer);
+		ipv4_info(&info, packet, layer, outer);
 	else
 		ipv6_info(&info, packet, layer);
 	if (info.length)
@@ -272,7 +273,7 @@ static void print_address6(struct text *text, const struct in6_addr *address)
 static void print_outer_ip(struct text *text, const struct packet *packet, const struct layer *layer)
 {
 	text_add(text, "%s ", wire_layer_name(layer->kind));
-	print_info(text, packet, layer);
+	print_info(text, packet, layer, true);
 	if (layer->kind == LAYER_IPV4) {
 		print_address(text, wire_value(layer, WF_IPV4_SRC, 0));
 		text_add(text, " > ");
@@ -533,7 +534,7 @@ static void print_layer(struct text *text, const struct packet *packet, unsigned
 	case LAYER_IPV6:
 		if (i < last_ip)
 			return print_outer_ip(text, packet, layer);
-		return print_info(text, packet, layer);
+		return print_info(text, packet, layer, false);
 	case LAYER_GRE:
 		return print_gre(text, layer);
 	case LAYER_MPLS:

@@ -91,10 +91,15 @@ Test(option, malformed_options_keep_their_bytes)
 
 Test(option, ip_options_by_name)
 {
-	CHECK(LAYER_IPV4, "rr 0400000000", 7, 7, 4, 0, 0, 0, 0);
-	CHECK(LAYER_IPV4, "ra 0000", 148, 4, 0, 0);
-	CHECK(LAYER_IPV4, "nop,lsrr 04c0000201,eol", 1, 131, 7, 4, 192, 0, 2, 1, 0);
-	CHECK(LAYER_IPV4, "kind 77 01", 77, 3, 1);
+	CHECK(LAYER_IPV4, "rr slots 1 {}", 7, 7, 4, 0, 0, 0, 0);
+	CHECK(LAYER_IPV4, "ra", 148, 4, 0, 0);
+	CHECK(LAYER_IPV4, "nop,lsrr {192.0.2.1},eol", 1, 131, 7, 4, 192, 0, 2, 1, 0);
+	CHECK(LAYER_IPV4, "kind 77 \"\\x01\"", 77, 3, 1);
+	CHECK(LAYER_IPV4, "rr slots 2 {10.0.0.1}", 7, 11, 8, 10, 0, 0, 1, 0, 0, 0, 0);
+	CHECK(LAYER_IPV4, "rr ptr 8 {10.0.0.1, 0.0.0.9}", 7, 11, 8, 10, 0, 0, 1, 0, 0, 0, 9);
+	CHECK(LAYER_IPV4, "ts tsandaddr ovfl 15 {10.0.0.1=5}", 68, 12, 13, 0xf1, 10, 0, 0, 1, 0, 0, 0, 5);
+	CHECK(LAYER_IPV4, "ts tsprespec {10.0.0.1}", 68, 12, 5, 3, 10, 0, 0, 1, 0, 0, 0, 0);
+	CHECK(LAYER_IPV4, "ts \"\\x05\\x02\"", 68, 4, 5, 2);
 	/* What is an option to TCP is none to IP. */
-	CHECK(LAYER_IPV4, "kind 2 05b4", 2, 4, 5, 0xb4);
+	CHECK(LAYER_IPV4, "kind 2 \"\\x05\\xb4\"", 2, 4, 5, 0xb4);
 }

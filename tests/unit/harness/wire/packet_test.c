@@ -16,12 +16,12 @@ TestSuite(packet, .init = set_up, .fini = tear_down);
 
 Test(packet, a_clone_shares_nothing)
 {
-	struct packet *packet = tcp_packet(arena, WIRE_ACK, 1, 3, 1), *copy;
+	struct packet *packet = nameless(tcp_packet(arena, WIRE_ACK, 1, 3, 1)), *copy;
 	struct wire_option option = { .kind = 2, .length = 4, .mss = 1460 };
 
 	give_options(&packet->layer[1], &option, 1);
 	packet->payload = arena_memdup(arena, "abc", 3);
-	packet->quoted = ipv4_packet(arena, LAYER_UDP);
+	packet->quoted = nameless(ipv4_packet(arena, LAYER_UDP));
 	copy = packet_clone(packet, arena);
 	wire_set(&copy->layer[1], WF_TCP_SEQ, 9);
 	copy->layer[1].option[0].mss = 1;
@@ -36,7 +36,7 @@ Test(packet, a_clone_shares_nothing)
 /* The line to paste says what the script's line said, with the values that were seen. */
 Test(packet, a_projection_says_what_the_script_said)
 {
-	struct packet *expected = tcp_packet(arena, WIRE_ACK, 1, 10, 1), *actual = tcp_packet(arena, WIRE_ACK | WIRE_PSH, 2, 20, 3);
+	struct packet *expected = nameless(tcp_packet(arena, WIRE_ACK, 1, 10, 1)), *actual = nameless(tcp_packet(arena, WIRE_ACK | WIRE_PSH, 2, 20, 3));
 	struct wire_option nop[] = { { .kind = 1, .length = 1 }, { .kind = 1, .length = 1 }, { .kind = 1, .length = 1 },
 				     { .kind = 1, .length = 1 } };
 
@@ -52,7 +52,7 @@ Test(packet, a_projection_says_what_the_script_said)
 
 Test(packet, a_projection_brings_the_number_of_a_flag_not_expected)
 {
-	struct packet *expected = tcp_packet(arena, WIRE_RST, 1, 0, 0), *actual = tcp_packet(arena, WIRE_RST | WIRE_ACK, 1, 0, 5);
+	struct packet *expected = nameless(tcp_packet(arena, WIRE_RST, 1, 0, 0)), *actual = nameless(tcp_packet(arena, WIRE_RST | WIRE_ACK, 1, 0, 5));
 
 	expected->layer[1].given &= ~(1u | 2u | 1u << (WF_TCP_WIN - WF_TCP_SPORT));
 	actual = packet_project(through_bytes(actual, arena), expected, arena);
@@ -61,7 +61,7 @@ Test(packet, a_projection_brings_the_number_of_a_flag_not_expected)
 
 Test(packet, a_projection_on_other_headers_is_the_packet_itself)
 {
-	struct packet *expected = tcp_packet(arena, WIRE_RST, 1, 0, 0), *udp = ipv4_packet(arena, LAYER_UDP);
+	struct packet *expected = nameless(tcp_packet(arena, WIRE_RST, 1, 0, 0)), *udp = nameless(ipv4_packet(arena, LAYER_UDP));
 
 	udp->payload_length = 4;
 	cr_assert_str_eq(packet_print(packet_project(through_bytes(udp, arena), expected, arena), arena, true), "> udp (4)");

@@ -18,7 +18,7 @@ TestSuite(print, .init = set_up, .fini = tear_down);
 
 Test(print, tcp_as_scripts_say_it)
 {
-	struct packet *packet = tcp_packet(arena, WIRE_ACK | WIRE_PSH, 1, 1000, 1);
+	struct packet *packet = nameless(tcp_packet(arena, WIRE_ACK | WIRE_PSH, 1, 1000, 1));
 	struct wire_option options[] = { { .kind = 1, .length = 1 }, { .kind = 1, .length = 1 },
 					 { .kind = 8, .length = 10, .timestamp = { 100, 200 } } };
 
@@ -42,13 +42,13 @@ Test(print, every_flag)
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		PRINTS(through_bytes(tcp_packet(arena, rows[i].flags, 5, 0, 7), arena), rows[i].text);
+		PRINTS(through_bytes(nameless(tcp_packet(arena, rows[i].flags, 5, 0, 7)), arena), rows[i].text);
 }
 
 /* AccECN's counter is a digit where the script wrote one. */
 Test(print, ace_as_a_digit)
 {
-	struct packet *packet = tcp_packet(arena, WIRE_ACK, 1, 0, 1);
+	struct packet *packet = nameless(tcp_packet(arena, WIRE_ACK, 1, 0, 1));
 
 	packet->layer[1].given &= ~3u;	/* no ports */
 	wire_set(&packet->layer[1], WF_TCP_ACE, 5);
@@ -57,7 +57,7 @@ Test(print, ace_as_a_digit)
 
 Test(print, what_is_out_of_the_ordinary_in_an_ip_header)
 {
-	struct packet *packet = tcp_packet(arena, WIRE_ACK, 1, 0, 1);
+	struct packet *packet = nameless(tcp_packet(arena, WIRE_ACK, 1, 0, 1));
 	struct layer *ip = &packet->layer[0];
 
 	wire_set(ip, WF_IPV4_TTL, 1);
@@ -75,7 +75,7 @@ Test(print, what_is_out_of_the_ordinary_in_an_ip_header)
 
 Test(print, what_a_script_said_of_an_ip_header)
 {
-	struct packet *packet = tcp_packet(arena, WIRE_ACK, 1, 0, 1);
+	struct packet *packet = nameless(tcp_packet(arena, WIRE_ACK, 1, 0, 1));
 
 	packet->layer[1].given &= ~3u;
 	wire_set(&packet->layer[0], WF_IPV4_ECN, 0);
@@ -88,7 +88,7 @@ Test(print, what_a_script_said_of_an_ip_header)
 
 Test(print, datagrams)
 {
-	struct packet *udp = ipv4_packet(arena, LAYER_UDP), *lite = ipv4_packet(arena, LAYER_UDPLITE);
+	struct packet *udp = nameless(ipv4_packet(arena, LAYER_UDP)), *lite = nameless(ipv4_packet(arena, LAYER_UDPLITE));
 
 	udp->payload_length = 10;
 	PRINTS(through_bytes(udp, arena), "> udp (10)");
@@ -100,7 +100,7 @@ Test(print, datagrams)
 
 Test(print, icmp)
 {
-	struct packet *packet = ipv4_packet(arena, LAYER_ICMP);
+	struct packet *packet = nameless(ipv4_packet(arena, LAYER_ICMP));
 	struct layer *icmp = &packet->layer[1];
 
 	wire_set(icmp, WF_ICMP_TYPE, 8);
@@ -113,7 +113,7 @@ Test(print, icmp)
 	icmp->given &= ~(1u << (WF_ICMP_ID - WF_ICMP_TYPE));
 	packet->payload_length = 0;
 	packet->payload_given = false;
-	packet->quoted = ipv4_packet(arena, LAYER_UDP);
+	packet->quoted = nameless(ipv4_packet(arena, LAYER_UDP));
 	packet->quoted->payload_length = 10;
 	PRINTS(packet, "> icmp unreachable port_unreachable [udp (10)]");
 	PRINTS(through_bytes(packet, arena), "> icmp unreachable port_unreachable [udp (10)]");
@@ -142,7 +142,7 @@ Test(print, tunnels)
 
 Test(print, arp_and_igmp_by_field)
 {
-	struct packet arp = { .layers = 2 }, *igmp = ipv4_packet(arena, LAYER_IGMP);
+	struct packet arp = { .layers = 2 }, *igmp = nameless(ipv4_packet(arena, LAYER_IGMP));
 
 	arp.layer[0].kind = LAYER_ETHERNET;
 	arp.layer[1].kind = LAYER_ARP;

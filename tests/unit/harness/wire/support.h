@@ -41,6 +41,13 @@ static inline struct packet *tcp_packet(struct arena *arena, unsigned flags, uin
 	return packet;
 }
 
+/* The same packet as a script says it that leaves the addresses to the flow. */
+static inline struct packet *nameless(struct packet *packet)
+{
+	packet->layer[0].given &= ~(1u << (WF_IPV4_SRC - WF_IPV4_VERSION) | 1u << (WF_IPV4_DST - WF_IPV4_VERSION));
+	return packet;
+}
+
 static inline void give_options(struct layer *layer, struct wire_option *options, unsigned count)
 {
 	layer->option = options;
