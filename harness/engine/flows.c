@@ -48,7 +48,7 @@ void layer_clear(struct layer *layer, enum wire_field field)
 	layer->any &= ~(1u << bit);
 }
 
-static int layer_protocol(enum layer_kind kind)
+int flow_protocol(enum layer_kind kind)
 {
 	switch (kind) {
 	case LAYER_TCP:
@@ -244,7 +244,7 @@ static struct flow *flow_of_protocol(const struct run *run, int protocol, unsign
 struct flow *flow_for_script_packet(struct run *run, const struct packet *packet, bool inbound, unsigned link)
 {
 	const struct layer *transport = packet_transport(packet);
-	int protocol = transport ? layer_protocol(transport->kind) : IPPROTO_RAW;
+	int protocol = transport ? flow_protocol(transport->kind) : IPPROTO_RAW;
 	struct tuple tuple = packet_tuple(packet);
 	struct flow *flow = run->flow;
 	bool named = tuple.source_port || tuple.destination_port || tuple.source.s_addr || tuple.destination.s_addr;
@@ -321,7 +321,7 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 	/* IGMP goes to groups, and is nobody's conversation. */
 	if (wanted && transport->kind == LAYER_IGMP && wanted->kind == LAYER_IGMP)
 		return fits(asked.source, tuple.source) && fits(asked.destination, tuple.destination);
-	if (layer_protocol(transport->kind) != flow->protocol)
+	if (flow_protocol(transport->kind) != flow->protocol)
 		return false;
 	if (is_from_to(&tuple, &flow->live))
 		return true;
@@ -488,6 +488,13 @@ static void flow_complete(struct run *run, struct flow *flow)
 		flow->live.local_port = socket_port(run, flow);
 	if (!flow->live.local_port)
 		flow->live.local_port = (uint16_t)run->settings.bind_port;
+}
+
+void flow_map_to_live(struct run *run, struct flow *flow, struct packet *packet)
+{
+	flow_complete(run, flow);
+	default_addresses(packet, flow->live.local, flow->live.remote);
+	default_ports(packet_transport(packet), flow->live.local_port, flow->live.remote_port);
 }
 
 bool flow_map_inbound(struct run *run, struct flow *flow, struct packet *packet, const char **error)

@@ -70,6 +70,12 @@ static void run_inbound(struct run *run, unsigned link)
 		run_fail(run, run->event, "inbound packet: %s", error);
 		return;
 	}
+	if (spec->is_fragment)
+		packet = fragment_cut(run, spec, packet, &error);
+	if (!packet) {
+		run_error(run, run->event, "the fragment cannot be made: %s", error);
+		return;
+	}
 	if (!link_complete(run, link, packet, &error)) {
 		run_error(run, run->event, "%s", error);
 		return;
@@ -102,14 +108,18 @@ static void sent_unlink(struct run *run, struct sent **link)
 }
 
 /* The oldest packet that was sent, is the flow's and has not been taken. Those of other flows stay for theirs. NULL: none yet. */
-static struct sent *sent_take(struct run *run, struct flow *flow, const struct packet *expected, int link_named)
+static struct sent *sent_take(struct run *run, struct flow *flow, const struct packet_spec *spec)
 {
+	int named = spec->link ? link_index(run, spec->link) : -1;
+
+
 	for (struct sent **link = &run->sent; *link; link = &(*link)->next) {
 		struct sent *sent = *link;
 
-		if (link_named >= 0 && sent->link != (unsigned)link_named)
+		if (named >= 0 && sent->link != (unsigned)named)
 			continue;
-		if (!flow_takes_live_packet(run, flow, expected, sent->packet))
+		if (spec->is_fragment ? !fragment_is_of(run, flow, &spec->packet, sent->packet)
+				      : !flow_takes_live_packet(run, flow, &spec->packet, sent->packet))
 			continue;
 		sent_unlink(run, link);
 		return sent;
@@ -117,11 +127,11 @@ static struct sent *sent_take(struct run *run, struct flow *flow, const struct p
 	return NULL;
 }
 
-static struct sent *sent_wait(struct run *run, struct flow *flow, const struct packet *expected, int link_named, pl_time deadline)
+static struct sent *sent_wait(struct run *run, struct flow *flow, const struct packet_spec *spec, pl_time deadline)
 {
 	struct sent *sent;
 
-	while (!(sent = sent_take(run, flow, expected, link_named)) && run_now(run) < deadline && !run_stopped(run)) {
+	while (!(sent = sent_take(run, flow, spec)) && run_now(run) < deadline && !run_stopped(run)) {
 		pl_time before = run_now(run);
 		enum target_event why = run->ops->wait(run->target, run->start + deadline,
 						       1u << TARGET_PACKET | (run->calls ? 1u << TARGET_CALL : 0));
@@ -132,7 +142,7 @@ static struct sent *sent_wait(struct run *run, struct flow *flow, const struct p
 		if (why == TARGET_TIME && run_now(run) == before)
 			break;
 	}
-	return sent ? sent : sent_take(run, flow, expected, link_named);
+	return sent ? sent : sent_take(run, flow, spec);
 }
 
 static uint64_t tcp_get(const struct packet *packet, enum wire_field field)
@@ -293,12 +303,21 @@ static void outbound_fail(struct run *run, const struct packet *said, const stru
 static void outbound_compare(struct run *run, struct flow *flow, struct packet *actual, pl_time at)
 {
 	const struct packet *said = &run->event->packet->packet;
-	struct packet *expected = expected_packet(run, said);
+	struct packet *expected;
 	struct packet_difference difference[DIFFERENCES];
 	struct packet_rules rules;
-	const char *reason = checksum_reason(actual);
+	const char *reason = checksum_reason(actual), *error;
 	unsigned count;
 
+	if (run->event->packet->is_fragment) {
+		said = expected = fragment_expected(run, flow, run->event->packet, &error);
+		if (!expected) {
+			run_error(run, run->event, "the fragment cannot be made: %s", error);
+			return;
+		}
+	} else {
+		expected = expected_packet(run, said);
+	}
 	flow_map_outbound(run, flow, expected, actual);
 	expected_lenient(flow, expected, actual);
 	rules_make(run, &rules);
@@ -311,8 +330,12 @@ static void outbound_compare(struct run *run, struct flow *flow, struct packet *
 	if (!reason)
 		time_check(run, run->event->time.kind, run->event_at, run->event_until, at, run->last ? run->last_at : -1,
 			   "outbound packet", &reason);
-	if (reason)
-		outbound_fail(run, said, actual, at, reason, difference, count);
+	if (!reason)
+		return;
+	/* Bytes that the script does not write are not shown to it either. */
+	if (run->event->packet->is_fragment && !run->event->packet->packet.payload)
+		expected->payload = NULL;
+	outbound_fail(run, said, actual, at, reason, difference, count);
 }
 
 /* One packet taken: into script terms, and into the trace as this event's. */
@@ -346,16 +369,16 @@ static pl_time patience(const struct run *run)
 	return run->event->time.kind == TIME_ANY ? run_now(run) + PATIENCE_ANY : due + PATIENCE;
 }
 
-static void run_outbound(struct run *run, int link_named)
+static void run_outbound(struct run *run, unsigned link)
 {
 	const struct packet *said = &run->event->packet->packet;
-	struct flow *flow = flow_for_script_packet(run, said, false, link_named < 0 ? 0 : (unsigned)link_named);
+	struct flow *flow = flow_for_script_packet(run, said, false, link);
 	pl_time deadline = patience(run), at = 0;
 	struct packet *whole = NULL;
 	size_t wanted = said->payload_given ? said->payload_length : 0, piece = 0;
 
 	do {
-		struct sent *sent = sent_wait(run, flow, said, link_named, deadline);
+		struct sent *sent = sent_wait(run, flow, run->event->packet, deadline);
 		struct packet *packet;
 
 		if (run_stopped(run))
@@ -377,7 +400,8 @@ static void run_outbound(struct run *run, int link_named)
 		piece = packet->payload_length;
 		whole = whole ? packet_join(run, whole, packet) : packet;
 		at = sent->at;
-	} while (whole->payload_length < wanted && packet_layer(whole, LAYER_TCP) && !run->settings.strict_segments);
+	} while (whole->payload_length < wanted && packet_layer(whole, LAYER_TCP) && !run->settings.strict_segments &&
+		 !run->event->packet->is_fragment);
 	outbound_compare(run, flow, whole, at);
 }
 
@@ -387,22 +411,22 @@ static void run_outbound(struct run *run, int link_named)
  * segment acknowledges, and what the script calls a timestamp. The next packet of the flow is taken for it. It is waited for as
  * long as a run would, so that what comes next comes at the same moment of the conversation on every target.
  */
-static void observe_outbound(struct run *run, int link_named)
+static void observe_outbound(struct run *run, unsigned link)
 {
 	const struct packet *said = &run->event->packet->packet;
-	struct flow *flow = flow_for_script_packet(run, said, false, link_named < 0 ? 0 : (unsigned)link_named);
+	struct flow *flow = flow_for_script_packet(run, said, false, link);
 	pl_time due = run->event->time.kind == TIME_ANY ? run_now(run) + PATIENCE_OBSERVED : patience(run);
 	size_t wanted = said->payload_given ? said->payload_length : 0, got = 0;
 
 	do {
-		struct sent *sent = sent_wait(run, flow, said, link_named, due);
+		struct sent *sent = sent_wait(run, flow, run->event->packet, due);
 		struct packet *packet;
 
 		if (!sent)
 			return;
 		packet = sent_use(run, flow, sent);
 		flow_map_outbound(run, flow, said, packet);
-		got += packet->payload_length ? packet->payload_length : wanted;
+		got += packet->payload_length && !run->event->packet->is_fragment ? packet->payload_length : wanted;
 	} while (got < wanted);
 }
 
@@ -416,9 +440,9 @@ void run_packet_event(struct run *run)
 	else if (spec->inbound)
 		run_inbound(run, (unsigned)link);
 	else if (run->observing)
-		observe_outbound(run, spec->link ? link : -1);
+		observe_outbound(run, (unsigned)link);
 	else
-		run_outbound(run, spec->link ? link : -1);
+		run_outbound(run, (unsigned)link);
 }
 
 /* expect nothing for t: no packet of any flow is sent until then. */

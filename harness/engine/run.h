@@ -196,6 +196,18 @@ bool is_icmp_error(const struct packet *packet);
 struct layer *packet_transport(const struct packet *packet);
 void layer_clear(struct layer *layer, enum wire_field field);
 
+/* Outbound: what the flow knows of addresses and ports, for a packet that is to be compared as bytes. */
+void flow_map_to_live(struct run *run, struct flow *flow, struct packet *packet);
+int flow_protocol(enum layer_kind kind);		/* IPPROTO_* of a transport; IPPROTO_RAW: none has it */
+
+/* fragment.c */
+/* The fragment that the event speaks of, cut out of the whole packet in live terms. NULL: *error. */
+struct packet *fragment_cut(struct run *run, const struct packet_spec *spec, const struct packet *whole, const char **error);
+/* Whether a packet that was sent may be a fragment of such a datagram. */
+bool fragment_is_of(const struct run *run, const struct flow *flow, const struct packet *said, const struct packet *packet);
+/* What the stack is to send, of which only that is given which the script says. NULL: *error. */
+struct packet *fragment_expected(struct run *run, struct flow *flow, const struct packet_spec *spec, const char **error);
+
 /* packets.c */
 void run_packet_event(struct run *run);
 void run_nothing_event(struct run *run);

@@ -94,6 +94,9 @@ struct packet_spec {
 	const char *link;		/* NULL: the script's first link */
 	struct source_span link_span;
 	struct packet packet;		/* what is said of it; fields not said are absent */
+	bool is_fragment;		/* only these bytes behind the packet's IP header are meant */
+	unsigned from, until;
+	struct layer fragment;		/* what is said of the fragment's own IP header */
 };
 
 struct event {

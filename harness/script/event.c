@@ -118,3 +118,26 @@ struct event *event_packet(struct parse *parse, bool inbound, struct prefixes pr
 	spec->link_span = parse_span(&prefixes.link_place);
 	return event;
 }
+
+/* Which bytes behind its IP header are meant: a fragment that is not the last carries a multiple of eight. */
+void event_fragment(struct parse *parse, struct event *event, struct items ip, struct number from, struct number until)
+{
+	struct packet_spec *spec = event->packet;
+	const struct layer *header = packet_layer(&spec->packet, LAYER_IPV4);
+
+	if (!header) {
+		parse_error(parse, &from.place, NULL, "only an IPv4 packet has fragments");
+		return;
+	}
+	spec->is_fragment = true;
+	spec->fragment.kind = LAYER_IPV4;
+	ip_fields(parse, &spec->fragment, ip);
+	if (!number_fits(parse, from, 16, "offset") || !number_fits(parse, until, 17, "end of the fragment"))
+		return;
+	if (from.value & 7)
+		parse_error(parse, &from.place, "a multiple of 8", "a fragment cannot begin at byte %lld", (long long)from.value);
+	else if (until.value < from.value && !from.unresolved && !until.unresolved)
+		parse_error(parse, &until.place, "the earlier byte first", "the fragment is upside down");
+	spec->from = (unsigned)from.value;
+	spec->until = (unsigned)until.value;
+}

@@ -97,11 +97,11 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %token RIGHT		">>"
 %token IPV4 "ipv4" IPV6 "ipv6" GRE "gre" MPLS "mpls" ENCAP "encap"
 %token ICMP "icmp" IGMP "igmp" UDP "udp" UDPLITE "udplite" RAW "raw"
-%token ARP "arp" ETH "eth"
+%token ARP "arp" ETH "eth" FRAGMENT "fragment" OF "of"
 %token FLAGS "flags" LABEL "label" EXPECT "expect" NOTHING "nothing" FOR "for"
 
 %type <text> name IPV4 IPV6 GRE MPLS ENCAP ICMP IGMP UDP UDPLITE RAW FLAGS LABEL EXPECT NOTHING FOR
-%type <text> ARP ETH HWADDR hwaddr
+%type <text> ARP ETH FRAGMENT OF HWADDR hwaddr
 %type <text> OPTION VALUE INTEGER HEX FLOAT WORD FIELD STRING COMMAND CODE IPV4_ADDRESS IPV6_ADDRESS errno
 %type <timing> time_rule
 %type <time> time seconds
@@ -196,6 +196,8 @@ seconds:
 
 action:
 	direction prefixes headed	{ $$ = event_packet(parse, $1, $2, $3, &@$); }
+|	direction prefixes FRAGMENT ip_head unsigned ':' unsigned OF headed
+					{ $$ = event_packet(parse, $1, $2, $9, &@$); event_fragment(parse, $$, $4, $5, $7); }
 |	direction prefixes INTEGER ':' {
 		parse_error(parse, &@3, "flags such as S or P., or - for none",
 			    "the TCP flags are missing before the sequence numbers");
@@ -344,7 +346,7 @@ strings:
 
 name:
 	WORD | FIELD | IPV4 | IPV6 | GRE | MPLS | ENCAP | ICMP | IGMP | UDP | UDPLITE | RAW | FLAGS | LABEL
-|	EXPECT | NOTHING | FOR | ARP | ETH
+|	EXPECT | NOTHING | FOR | ARP | ETH | FRAGMENT | OF
 ;
 
 /* Packets. */

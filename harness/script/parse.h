@@ -238,6 +238,7 @@ struct members mpls_member(struct parse *parse, struct members members, struct i
 void event_add(struct parse *parse, struct timing timing, struct event *event, const struct place *place);
 struct event *event_packet(struct parse *parse, bool inbound, struct prefixes prefixes, struct body *body,
 			   const struct place *place);
+void event_fragment(struct parse *parse, struct event *event, struct items ip, struct number from, struct number until);
 struct event *event_call(struct parse *parse, struct slice name, const struct place *name_place, struct members arguments,
 			 struct expr *result);
 struct event *event_text(struct parse *parse, enum event_kind kind, struct slice text);

@@ -502,6 +502,22 @@ Test(parse, printed_packets_parse_again)
 	arena_free(arena);
 }
 
+Test(parse, fragments)
+{
+	struct script *script = parse("0 < fragment [ttl 9, mf 0] 8:24 of [id 7] udp (100)\n");
+	const struct packet_spec *spec = script->events->packet;
+
+	cr_assert(spec->is_fragment && spec->from == 8 && spec->until == 24);
+	cr_assert_eq(wire_get(&spec->fragment, WF_IPV4_TTL), 9);
+	cr_assert(wire_given(&spec->fragment, WF_IPV4_MF));
+	cr_assert_eq(wire_get(&spec->packet.layer[0], WF_IPV4_ID), 7);
+	cr_assert_eq(spec->packet.payload_length, 100);
+	script_free(script);
+	rejected("0 < fragment 4:8 of udp (100)\n", 1, 14, "a fragment cannot begin at byte 4");
+	rejected("0 < fragment 16:8 of udp (100)\n", 1, 17, "the fragment is upside down");
+	rejected("0 < fragment 0:8 of arp who-has 10.0.0.1\n", 1, 14, "only an IPv4 packet has fragments");
+}
+
 Test(parse, underlines)
 {
 	static const char text[] = "0\tclose(3) = 0\n+0 frob(3) = 0\n";
