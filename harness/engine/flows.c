@@ -500,11 +500,16 @@ void flow_map_to_live(struct run *run, struct flow *flow, struct packet *packet)
 bool flow_map_inbound(struct run *run, struct flow *flow, struct packet *packet, const char **error)
 {
 	struct layer *transport = packet_transport(packet);
+	struct in_addr remote;
 
 	flow_complete(run, flow);
+	remote = flow->live.remote;
 	if (transport && transport->kind == LAYER_IGMP)
 		default_igmp(packet, transport);
-	default_addresses(packet, flow->live.remote, flow->live.local);
+	/* What the stack sends to a group, one host of it answers. */
+	if (IN_MULTICAST(ntohl(flow->live.remote.s_addr)))
+		remote = link_remote(run, flow->link);
+	default_addresses(packet, remote, flow->live.local);
 	default_ports(transport, flow->live.remote_port, flow->live.local_port);
 	if (packet->quoted)
 		map_quoted(flow, packet->quoted);
