@@ -83,6 +83,8 @@ static int link_open(struct refstack *refstack, unsigned index, const struct tar
 				       .context = link };
 	struct pl_address address = { .local = config->local, .prefix_length = config->prefix_length,
 				      .scope = RT_SCOPE_UNIVERSE };
+	struct pl_neighbour neighbour = { .address = config->neighbour, .hwaddr = { PL_HWADDR_PEER(index) }, .has_hwaddr = true,
+					  .state = NUD_PERMANENT };
 	int status;
 
 	link->refstack = refstack;
@@ -90,10 +92,13 @@ static int link_open(struct refstack *refstack, unsigned index, const struct tar
 	link->ifindex = pl_link_add(refstack->stack, &made);
 	if (link->ifindex < 0)
 		return link->ifindex;
+	neighbour.ifindex = link->ifindex;
 	status = pl_link_set_up(refstack->stack, link->ifindex, true);
-	if (status < 0 || !config->local.s_addr || anyip)
-		return status;
-	return pl_address_add(refstack->stack, link->ifindex, &address);
+	if (!status && config->local.s_addr && !anyip)
+		status = pl_address_add(refstack->stack, link->ifindex, &address);
+	if (!status && config->neighbour.s_addr)
+		status = pl_neighbour_set(refstack->stack, &neighbour, NLM_F_CREATE | NLM_F_REPLACE);
+	return status;
 }
 
 /* The far end is reached over the first link. */
