@@ -121,6 +121,11 @@ const struct expr *expr_unwrap(const struct expr *expr)
 	return expr->kind == EXPR_LIST && expr->members == 1 ? expr->member[0].value : expr;
 }
 
+const struct expr *expr_part(const struct expr *expr, unsigned part)
+{
+	return expr->kind == EXPR_LIST && expr->members == 2 ? expr->member[part].value : expr_unwrap(expr);
+}
+
 /* --- print ---------------------------------------------------------------------------------------------------------------- */
 static void print_members(const struct run *run, const struct expr *expr, const char *open, const char *close,
 			  struct text *text)

@@ -181,7 +181,7 @@ static bool build_socklen_inout(struct marshalled *m, unsigned i, const struct e
 	if (marshal_is_null(m, expr))
 		return true;
 	length = marshal_memory(m, i, sizeof(*length));
-	if (expr->kind != EXPR_ELLIPSIS && !marshal_number(m, i, expr_unwrap(expr), &value))
+	if (expr->kind != EXPR_ELLIPSIS && !marshal_number(m, i, expr_part(expr, 0), &value))
 		return false;
 	*length = (socklen_t)value;
 	return true;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "marshal_kinds.h"
+#include "types_tables.h"
 
 static const struct type *option_type(const struct marshalled *m)
 {
@@ -29,22 +30,33 @@ bool marshal_optval_in_build(struct marshalled *m, unsigned i, const struct expr
 	return type_build(m->run, m->type[i], expr, bytes, m->room[i], &length, &error) || marshal_fail(m, i, error);
 }
 
+/* Options whose value says what is asked for, and comes back with the answer. */
+static bool reads_value(const struct marshalled *m)
+{
+	return m->type[3] == &type_ip_msfilter || m->type[3] == &type_group_filter;
+}
+
 bool marshal_optval_out_build(struct marshalled *m, unsigned i, const struct expr *expr)
 {
 	const struct expr *after = marshal_argument(m, i + 1);
 	int64_t size = 4096;
+	const char *error;
+	size_t length;
 
 	m->type[i] = option_type(m);
 	if (after && after->kind != EXPR_ELLIPSIS && !marshal_is_null(m, after) &&
-	    !marshal_number(m, i + 1, expr_unwrap(after), &size))
+	    !marshal_number(m, i + 1, expr_part(after, 0), &size))
 		return false;
 	if (size < 0)
 		size = 0;
 	if (size > 1 << 20)
 		return marshal_fail(m, i + 1, "an option longer than 1 MiB");
-	if (!marshal_is_null(m, expr))
-		marshal_memory(m, i, (size_t)size);
-	return true;
+	if (marshal_is_null(m, expr))
+		return true;
+	marshal_memory(m, i, (size_t)size);
+	if (!reads_value(m) || expr->kind == EXPR_ELLIPSIS)
+		return true;
+	return type_build(m->run, m->type[i], expr, m->memory[i], (size_t)size, &length, &error) || marshal_fail(m, i, error);
 }
 
 static size_t option_length(const struct marshalled *m, unsigned i)

@@ -132,8 +132,8 @@ static const char *unknown_member(const struct run *run, const struct type *type
 static bool struct_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, size_t room,
 			 size_t *length, const char **error)
 {
-	uint8_t whole[1024] = { 0 };
-	size_t used;
+	uint8_t whole[8192] = { 0 };
+	size_t used, end = type->size;
 
 	if (expr->kind != EXPR_STRUCT && expr->kind != EXPR_LIST) {
 		*error = arena_printf(run->arena, "expected {members of %s}", type->name ? type->name : "a structure");
@@ -151,9 +151,11 @@ static bool struct_build(const struct run *run, const struct type *type, const s
 			continue;
 		if (!type_build(run, member->type, value, whole + member->offset, sizeof(whole) - member->offset, &used, error))
 			return false;
+		if (member->offset + used > end)	/* an array at the structure's end, as long as it is said to be */
+			end = member->offset + used;
 	}
-	*length = type->size;
-	memcpy(to, whole, type->size < room ? type->size : room);
+	*length = end;
+	memcpy(to, whole, end < room ? end : room);
 	return true;
 }
 
@@ -228,7 +230,7 @@ bool type_build(const struct run *run, const struct type *type, const struct exp
 		break;
 	}
 	*length = scalar_size(type, room);
-	if (!scalar_eval(run, type, expr_unwrap(expr), &value, error))
+	if (!scalar_eval(run, type, expr_part(expr, 0), &value, error))
 		return false;
 	if (!scalar_fits(type, (unsigned)*length, value)) {
 		*error = arena_printf(run->arena, "%lld does not fit %zu bytes", (long long)value, *length);
@@ -297,7 +299,7 @@ static bool scalar_compare(const struct run *run, const struct type *type, const
 		text_add(text, "%s: expected %u bytes, actual %zu\n", name, size, length);
 		return false;
 	}
-	expr = expr_unwrap(expr);
+	expr = expr_part(expr, 1);
 	if (expr->kind == EXPR_ELLIPSIS)
 		return true;
 	if (!scalar_eval(run, type, expr, &value, &error)) {

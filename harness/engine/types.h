@@ -62,6 +62,8 @@ bool eval_int(const struct run *run, const struct expr *expr, int64_t *value, co
 void expr_print(const struct run *run, const struct expr *expr, struct text *text);
 /* An integer in brackets or alone. */
 const struct expr *expr_unwrap(const struct expr *expr);
+/* Of a number that a call reads and writes, given as [what goes in, what comes back]: part 0 or 1. Else as expr_unwrap. */
+const struct expr *expr_part(const struct expr *expr, unsigned part);
 
 /*
  * Bytes of `expr` as a value of `type` (NULL: an int for a number, bytes for a string, a struct by its members). At most `room`

@@ -65,6 +65,24 @@ TYPE_STRUCT_DEFINE(group_source_req, struct group_source_req,
 	{ "gsr_interface", &type_u32, offsetof(struct group_source_req, gsr_interface) },
 	{ "gsr_group", &type_sockaddr, offsetof(struct group_source_req, gsr_group) },
 	{ "gsr_source", &type_sockaddr, offsetof(struct group_source_req, gsr_source) });
+/* Filters: as many sources follow as the number says. */
+static const struct type type_addresses = { .kind = TYPE_ARRAY, .element = &type_address };
+static const struct type type_storage = { .name = "sockaddr", .kind = TYPE_STRUCT, .size = sizeof(struct sockaddr_storage),
+					  .member = sockaddr_members, .members = 3 };
+static const struct type type_storages = { .kind = TYPE_ARRAY, .element = &type_storage };
+const struct type type_filter_mode = { .kind = TYPE_UNSIGNED, .size = 4, .family = "MCAST_mode" };
+TYPE_FLEXIBLE_DEFINE(ip_msfilter, IP_MSFILTER_SIZE(0),
+	{ "imsf_multiaddr", &type_address, offsetof(struct ip_msfilter, imsf_multiaddr) },
+	{ "imsf_interface", &type_address, offsetof(struct ip_msfilter, imsf_interface) },
+	{ "imsf_fmode", &type_filter_mode, offsetof(struct ip_msfilter, imsf_fmode) },
+	{ "imsf_numsrc", &type_u32, offsetof(struct ip_msfilter, imsf_numsrc) },
+	{ "imsf_slist", &type_addresses, offsetof(struct ip_msfilter, imsf_slist) });
+TYPE_FLEXIBLE_DEFINE(group_filter, GROUP_FILTER_SIZE(0),
+	{ "gf_interface", &type_u32, offsetof(struct group_filter, gf_interface) },
+	{ "gf_group", &type_sockaddr, offsetof(struct group_filter, gf_group) },
+	{ "gf_fmode", &type_filter_mode, offsetof(struct group_filter, gf_fmode) },
+	{ "gf_numsrc", &type_u32, offsetof(struct group_filter, gf_numsrc) },
+	{ "gf_slist", &type_storages, offsetof(struct group_filter, gf_slist) });
 TYPE_STRUCT_DEFINE(in_pktinfo, struct in_pktinfo,
 	{ "ipi_ifindex", &type_int, offsetof(struct in_pktinfo, ipi_ifindex) },
 	{ "ipi_spec_dst", &type_address, offsetof(struct in_pktinfo, ipi_spec_dst) },
@@ -114,6 +132,7 @@ static const struct type *const known[] = {
 	&type_linger, &type_sockaddr, &type_sockaddr_in, &type_timeval, &type_timespec, &type_ip_mreqn, &type_ip_mreq,
 	&type_ip_mreq_source, &type_group_req, &type_group_source_req, &type_in_pktinfo, &type_ucred, &type_sock_extended_err,
 	&type_tcp_info,
+	&type_ip_msfilter, &type_group_filter,
 };
 
 static bool has_member(const struct type *type, const char *name)

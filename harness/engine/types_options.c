@@ -68,6 +68,8 @@ static const struct {
 	{ IPPROTO_IP, MCAST_LEAVE_SOURCE_GROUP, &type_group_source_req },
 	{ IPPROTO_IP, MCAST_BLOCK_SOURCE, &type_group_source_req },
 	{ IPPROTO_IP, MCAST_UNBLOCK_SOURCE, &type_group_source_req },
+	{ IPPROTO_IP, IP_MSFILTER, &type_ip_msfilter },
+	{ IPPROTO_IP, MCAST_MSFILTER, &type_group_filter },
 	{ IPPROTO_IP, IP_LOCAL_PORT_RANGE, &type_u32 },
 	{ IPPROTO_TCP, TCP_CONGESTION, &type_text },
 	{ IPPROTO_TCP, TCP_ULP, &type_text },

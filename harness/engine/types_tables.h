@@ -13,8 +13,15 @@
 					  NULL,  NAME##_members, sizeof(NAME##_members) / sizeof(NAME##_members[0]), \
 					  NULL }
 
+/* The same of `SIZE` bytes and an array behind them, its last member, that is as long as the caller makes it. */
+#define TYPE_FLEXIBLE_DEFINE(NAME, SIZE, ...)                                                                                \
+	static const struct type_member NAME##_members[] = { __VA_ARGS__ };                                                  \
+	const struct type type_##NAME = { #NAME, TYPE_STRUCT, SIZE, NULL, NAME##_members,                                    \
+					  sizeof(NAME##_members) / sizeof(NAME##_members[0]), NULL }
+
 extern const struct type type_s64, type_family, type_sockaddr_in, type_linger, type_ip_mreqn, type_ip_mreq, type_ip_mreq_source,
-    type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event;
+    type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event,
+    type_ip_msfilter, type_group_filter;
 
 /* Whether the type, or one inside it, is a structure with a member of this name. */
 bool type_has_member(const struct type *type, const char *name);
