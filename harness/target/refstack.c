@@ -22,6 +22,7 @@
  * ends a given time after it is longer than that time, so that comparisons of spans do not come out even.
  */
 #define CALL_COST (1 * PL_NSEC_PER_USEC)
+#define PACKET_COST (1 * PL_NSEC_PER_USEC)	/* an acknowledgement is never back in no time at all */
 #define SETTLING (8 * PL_NSEC_PER_MSEC)		/* and this long after the links came up */
 
 /* A packet that left, in line to be taken. */
@@ -281,6 +282,7 @@ static int refstack_inject(struct target *target, unsigned link, const void *byt
 	struct refstack *refstack = refstack_of(target);
 	int ifindex = refstack->link[link].ifindex;
 
+	pl_stack_run_until(refstack->stack, pl_stack_now(refstack->stack) + PACKET_COST);
 	return gso_size ? pl_link_input_gso(refstack->stack, ifindex, bytes, length, gso_size)
 			: pl_link_input(refstack->stack, ifindex, bytes, length);
 }

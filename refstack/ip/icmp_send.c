@@ -22,7 +22,8 @@ static void push(struct pl_stack *stack, const struct icmphdr *header, const voi
 	if (length)
 		memcpy(pktbuf_put(packet, length), data, length);
 	icmp->checksum = 0;
-	icmp->checksum = checksum_finish(checksum_add(icmp, sizeof(*icmp) + length, 0));
+	/* Linux sums from minus zero: an echo reply of nothing but zeros carries 0, not 0xffff. */
+	icmp->checksum = checksum_finish(checksum_add(icmp, sizeof(*icmp) + length, 0xffff));
 	packet->mark = send->mark;
 	icmp_count_out(stack, counted_as);
 	if (send->route->type == RTN_MULTICAST)

@@ -84,7 +84,7 @@ ACTS(IPV4, tcp_challenge_ack_limit, "challenge acknowledgements that the host se
 INERT(IPV4, tcp_child_ehash_entries, "size of the connection table of namespaces made from now on", "a hash table's size shows nowhere")
 ACTS(IPV4, tcp_comp_sack_delay_ns, "most time for which acknowledgements of a hole are gathered; 0: they are not")
 ACTS(IPV4, tcp_comp_sack_nr, "acknowledgements of a hole that are gathered into one; 0: none")
-INERT(IPV4, tcp_comp_sack_slack_ns, "how late the timer of gathered acknowledgements may be", "timers fire at their instant here")
+ACTS(IPV4, tcp_comp_sack_slack_ns, "how late the timer of gathered acknowledgements may be, and with nothing else to wake for is")
 ACTS(IPV4, tcp_congestion_control, "congestion control of new sockets")
 ACTS(IPV4, tcp_dsack, "report segments received twice (RFC 2883)")
 INERT(IPV4, tcp_early_demux, "look for the TCP socket before the route", "a short cut that finds the same socket")

@@ -228,7 +228,9 @@ static void compress(struct tcp_sock *tp)
 	pl_time delay = (pl_time)rtt * (PL_NSEC_PER_USEC >> 3) / 20;
 	if (delay > (pl_time)stack->sysctl.tcp_comp_sack_delay_ns)
 		delay = (pl_time)stack->sysctl.tcp_comp_sack_delay_ns;
-	timer_arm(stack, &tp->compressed_ack_timer, stack->now + delay);
+	/* The timer has so much slack, and uses it. */
+	pl_time slack = (pl_time)stack->sysctl.tcp_comp_sack_slack_ns, at = stack->now + delay;
+	timer_arm(stack, &tp->compressed_ack_timer, slack < PL_TIME_NEVER - at ? at + slack : PL_TIME_NEVER);
 }
 
 void tcp_ack_send_check(struct tcp_sock *tp)

@@ -278,8 +278,11 @@ static bool predicted(const struct tcp_sock *tp, const struct tcp_segment *segme
 		return false;
 	if (tp->saw_tstamp && (int32_t)(tp->rcv_tsval - tp->ts_recent) < 0)
 		return false;
-	/* The left of a page that the socket has must hold it. */
-	return !segment->length || (int64_t)segment->packet->truesize <= tp->sk.forward_allocated;
+	if (!segment->length)
+		return true;
+	/* The left of a page that the socket has must hold it, and the window all of it. */
+	return (int64_t)segment->packet->truesize <= tp->sk.forward_allocated &&
+	       !after(segment->end_seq, tp->rcv_nxt + tcp_receive_window(tp));
 }
 
 static void predicted_segment(struct tcp_sock *tp, const struct tcp_segment *segment, struct decisions *d)
