@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "builtin.h"
+#include "builtin_words.h"
 
-static bool number(const char *text, unsigned long most, unsigned long *value)
+bool builtin_number(const char *text, unsigned long most, unsigned long *value)
 {
 	char *end;
 
@@ -24,7 +25,7 @@ static bool number(const char *text, unsigned long most, unsigned long *value)
 	return !*end && *value <= most;
 }
 
-static bool is_word(const struct shell_command *command, unsigned i, const char *word)
+bool builtin_is_word(const struct shell_command *command, unsigned i, const char *word)
 {
 	return i < command->words && !strcmp(command->word[i], word);
 }
@@ -35,14 +36,14 @@ static bool is_simple(const struct builtin *b, const struct shell_command *comma
 	return !b->commands->jail && !b->commands->recalled && (!command->output || !strcmp(command->output, "/dev/null"));
 }
 
-static int answer(struct builtin *b, int status, const char *what)
+int builtin_answer(struct builtin *b, int status, const char *what)
 {
 	text_add(&b->errors, "%s%s", b->errors.length ? "\n" : "", what);
 	return status;
 }
 
 /* Remembered, for a shell that may be opened later and has to find its links as they are. */
-static void remember(struct builtin *b, const struct shell_command *command)
+void builtin_remember(struct builtin *b, const struct shell_command *command)
 {
 	struct text line = { .arena = b->arena };
 
@@ -75,7 +76,7 @@ static bool destination(const char *text, struct pl_route *route)
 		route->prefix_length = 0;
 		return true;
 	}
-	if ((slash ? (size_t)(slash - text) : strlen(text)) >= sizeof(plain) || (slash && !number(slash + 1, 32, &length)))
+	if ((slash ? (size_t)(slash - text) : strlen(text)) >= sizeof(plain) || (slash && !builtin_number(slash + 1, 32, &length)))
 		return false;
 	snprintf(plain, sizeof(plain), "%.*s", slash ? (int)(slash - text) : (int)strlen(text), text);
 	route->prefix_length = (unsigned)length;
@@ -86,7 +87,7 @@ static bool metric(struct pl_route *route, unsigned which, const char *text)
 {
 	unsigned long value;
 
-	if (!number(text, UINT32_MAX, &value))
+	if (!builtin_number(text, UINT32_MAX, &value))
 		return false;
 	route->metric[which] = (uint32_t)value;
 	return true;
@@ -118,7 +119,7 @@ static unsigned route_word(const struct shell_command *command, unsigned i, stru
 		return 2;
 	}
 	if (!strcmp(word, "metric") || !strcmp(word, "priority")) {
-		if (!number(value, UINT32_MAX, &metric_value))
+		if (!builtin_number(value, UINT32_MAX, &metric_value))
 			return 0;
 		made->route.priority = (unsigned)metric_value;
 		return 2;
@@ -139,12 +140,12 @@ static unsigned route_word(const struct shell_command *command, unsigned i, stru
 
 static bool route_parse(struct builtin *b, const struct shell_command *command, struct route_words *made)
 {
-	unsigned i = is_word(command, 1, "-4") ? 3 : 2, words;
+	unsigned i = builtin_is_word(command, 1, "-4") ? 3 : 2, words;
 
 	*made = (struct route_words){ .route = { .table = RT_TABLE_MAIN, .type = RTN_UNICAST, .protocol = RTPROT_BOOT } };
-	made->change = is_word(command, i, "change");
-	made->replace = made->change || is_word(command, i, "replace");
-	if ((!made->replace && !is_word(command, i, "add")) || i + 1 >= command->words ||
+	made->change = builtin_is_word(command, i, "change");
+	made->replace = made->change || builtin_is_word(command, i, "replace");
+	if ((!made->replace && !builtin_is_word(command, i, "add")) || i + 1 >= command->words ||
 	    !destination(command->word[i + 1], &made->route))
 		return false;
 	for (i += 2; i < command->words; i += words) {
@@ -163,19 +164,22 @@ static bool route_parse(struct builtin *b, const struct shell_command *command, 
 
 static bool is_metrics_flush(const struct shell_command *command)
 {
-	return is_word(command, 1, "tcp_metrics") && is_word(command, 2, "flush") &&
-	       (command->words == 3 || (command->words == 4 && is_word(command, 3, "all")));
+	return builtin_is_word(command, 1, "tcp_metrics") && builtin_is_word(command, 2, "flush") &&
+	       (command->words == 3 || (command->words == 4 && builtin_is_word(command, 3, "all")));
 }
 
 bool builtin_ip_mine(struct builtin *b, const struct shell_command *command)
 {
 	struct route_words made;
-	unsigned route = is_word(command, 1, "-4") ? 2 : 1;
+	unsigned route = builtin_is_word(command, 1, "-4") ? 2 : 1;
 
 	if (is_metrics_flush(command))	/* of the stack alone: it has no part in a real shell's namespace */
 		return !command->output || !strcmp(command->output, "/dev/null");
-	return is_simple(b, command) && (is_word(command, route, "route") || is_word(command, route, "ro")) &&
-	       route_parse(b, command, &made);
+	if (!is_simple(b, command))
+		return false;
+	if (builtin_is_word(command, route, "route") || builtin_is_word(command, route, "ro"))
+		return route_parse(b, command, &made);
+	return builtin_ip_link_mine(b, command);
 }
 
 /* `change` changes what is there: a route that only it made is taken back. */
@@ -201,14 +205,16 @@ int builtin_ip_run(struct builtin *b, const struct shell_command *command)
 		pl_tcp_metrics_flush(b->commands->stack);
 		return 0;
 	}
+	if (builtin_ip_link_mine(b, command))
+		return builtin_ip_link_run(b, command);
 	if (!route_parse(b, command, &made))
 		return 1;
 	status = route_run(b, &made);
 	if (!status) {
-		remember(b, command);
+		builtin_remember(b, command);
 		return 0;
 	}
-	return answer(b, 2, arena_printf(b->arena, "RTNETLINK answers: %s", strerrordesc_np(-status)));
+	return builtin_answer(b, 2, arena_printf(b->arena, "RTNETLINK answers: %s", strerrordesc_np(-status)));
 }
 
 /* --- tc qdisc ------------------------------------------------------------------------------------------------------------- */
@@ -222,21 +228,21 @@ struct qdisc_words {
 
 static bool qdisc_parse(struct builtin *b, const struct shell_command *command, struct qdisc_words *made)
 {
-	*made = (struct qdisc_words){ .add = is_word(command, 2, "add"), .change = is_word(command, 2, "change"),
-				      .delete = is_word(command, 2, "del") || is_word(command, 2, "delete") };
-	if (!is_word(command, 1, "qdisc") || !is_word(command, 3, "dev") || !is_word(command, 5, "root"))
+	*made = (struct qdisc_words){ .add = builtin_is_word(command, 2, "add"), .change = builtin_is_word(command, 2, "change"),
+				      .delete = builtin_is_word(command, 2, "del") || builtin_is_word(command, 2, "delete") };
+	if (!builtin_is_word(command, 1, "qdisc") || !builtin_is_word(command, 3, "dev") || !builtin_is_word(command, 5, "root"))
 		return false;
 	made->ifindex = pl_link_find(b->commands->stack, command->word[4]);
 	if (made->ifindex < 0 || made->ifindex >= 32)
 		return false;
 	if (made->delete)
 		return command->words == 6;
-	if ((!made->add && !made->change && !is_word(command, 2, "replace")) || !is_word(command, 6, "pfifo"))
+	if ((!made->add && !made->change && !builtin_is_word(command, 2, "replace")) || !builtin_is_word(command, 6, "pfifo"))
 		return false;
 	if (command->words == 7)
 		return true;
 	made->limited =
-	    command->words == 9 && is_word(command, 7, "limit") && number(command->word[8], UINT32_MAX, &made->limit);
+	    command->words == 9 && builtin_is_word(command, 7, "limit") && builtin_number(command->word[8], UINT32_MAX, &made->limit);
 	return made->limited;
 }
 
@@ -258,14 +264,14 @@ int builtin_tc_run(struct builtin *b, const struct shell_command *command)
 	bit = 1u << made.ifindex;
 	there = b->commands->qdiscs & bit;
 	if (made.delete && !there)
-		return answer(b, 2, "Error: Cannot delete qdisc with handle of zero.");
+		return builtin_answer(b, 2, "Error: Cannot delete qdisc with handle of zero.");
 	if (made.add && there)
-		return answer(b, 2, "Error: Exclusivity flag on, cannot modify.");
+		return builtin_answer(b, 2, "Error: Exclusivity flag on, cannot modify.");
 	if (made.change && !there)
-		return answer(b, 2, "Error: Qdisc not found. To create specify NLM_F_CREATE flag.");
+		return builtin_answer(b, 2, "Error: Qdisc not found. To create specify NLM_F_CREATE flag.");
 	b->commands->qdiscs = made.delete ? b->commands->qdiscs & ~bit : b->commands->qdiscs | bit;
 	pl_link_set_queue_limit(b->commands->stack, made.ifindex, made.limited ? (unsigned)made.limit : UINT32_MAX);
-	remember(b, command);
+	builtin_remember(b, command);
 	return 0;
 }
 
@@ -275,14 +281,14 @@ static bool ethtool_parse(struct builtin *b, const struct shell_command *command
 {
 	bool tso, gso;
 
-	if (command->words != 7 || !(is_word(command, 1, "-K") || is_word(command, 1, "--features")))
+	if (command->words != 7 || !(builtin_is_word(command, 1, "-K") || builtin_is_word(command, 1, "--features")))
 		return false;
-	tso = is_word(command, 3, "tso") && is_word(command, 5, "gso");
-	gso = is_word(command, 3, "gso") && is_word(command, 5, "tso");
+	tso = builtin_is_word(command, 3, "tso") && builtin_is_word(command, 5, "gso");
+	gso = builtin_is_word(command, 3, "gso") && builtin_is_word(command, 5, "tso");
 	if ((!tso && !gso) || strcmp(command->word[4], command->word[6]))
 		return false;
-	*on = is_word(command, 4, "on");
-	if (!*on && !is_word(command, 4, "off"))
+	*on = builtin_is_word(command, 4, "on");
+	if (!*on && !builtin_is_word(command, 4, "off"))
 		return false;
 	*ifindex = pl_link_find(b->commands->stack, command->word[2]);
 	return *ifindex >= 0;
@@ -304,6 +310,6 @@ int builtin_ethtool_run(struct builtin *b, const struct shell_command *command)
 	if (!ethtool_parse(b, command, &ifindex, &on))
 		return 1;
 	pl_link_set_gso(b->commands->stack, ifindex, on);
-	remember(b, command);
+	builtin_remember(b, command);
 	return 0;
 }

@@ -246,11 +246,28 @@ void command_jail_close(struct command_jail *jail)
 	free(jail);
 }
 
+static bool has_ethernet(const struct command_jail *jail)
+{
+	for (unsigned i = 0; i < jail->kernel.links; i++)
+		if (jail->kernel.link[i].kind == PL_LINK_ETHERNET)
+			return true;
+	return false;
+}
+
+void command_jail_catch_up(struct command_jail *jail, const char *commands, struct arena *arena)
+{
+	const char *error;
+
+	shell_run(jail->shell, commands, false, arena, &error);
+}
+
 int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error)
 {
 	struct netstate *before = arena_alloc(arena, sizeof(*before)), *after = arena_alloc(arena, sizeof(*after));
 	int status;
 
+	if (has_ethernet(jail))
+		netstate_show_neighbours(jail->stack);
 	if (!netstate_read(before, error))
 		return -1;
 	status = shell_run(jail->shell, command, false, arena, error);

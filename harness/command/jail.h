@@ -16,6 +16,9 @@ int command_jail_open(struct pl_stack *stack, const struct target_config *config
 		      const char **error);
 void command_jail_close(struct command_jail *jail);	/* NULL is ignored */
 
+/* Commands that were done to the stack before there was a jail, for the jail's links alone. */
+void command_jail_catch_up(struct command_jail *jail, const char *commands, struct arena *arena);
+
 /* As /bin/sh -c in the script's folder: 0, or the exit status, or -1 when it cannot be run, with *error a message. */
 int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error);
 

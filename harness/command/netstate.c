@@ -4,6 +4,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
@@ -41,7 +42,8 @@ static int read_link(const struct nlmsghdr *message, void *data)
 		reading->full = true;
 		return MNL_CB_OK;
 	}
-	*link = (struct netstate_link){ .ifindex = info->ifi_index, .up = info->ifi_flags & IFF_UP };
+	*link = (struct netstate_link){ .ifindex = info->ifi_index, .up = info->ifi_flags & IFF_UP,
+					.arp = !(info->ifi_flags & IFF_NOARP), .carrier = true };
 	mnl_attr_for_each(attribute, message, sizeof(*info)) {
 		switch (mnl_attr_get_type(attribute)) {
 		case IFLA_IFNAME:
@@ -52,6 +54,13 @@ static int read_link(const struct nlmsghdr *message, void *data)
 			break;
 		case IFLA_TXQLEN:
 			link->txqueuelen = u32_of(attribute);
+			break;
+		case IFLA_CARRIER:
+			link->carrier = mnl_attr_get_u8(attribute);
+			break;
+		case IFLA_ADDRESS:
+			if (mnl_attr_get_payload_len(attribute) == sizeof(link->hwaddr))
+				memcpy(link->hwaddr, mnl_attr_get_payload(attribute), sizeof(link->hwaddr));
 			break;
 		}
 	}
@@ -163,6 +172,50 @@ static int read_route(const struct nlmsghdr *message, void *data)
 	return MNL_CB_OK;
 }
 
+/* Entries that the kernel makes by itself, of groups and broadcasts, have the state NOARP. */
+static int read_neighbour(const struct nlmsghdr *message, void *data)
+{
+	const struct ndmsg *info = mnl_nlmsg_get_payload(message);
+	struct reading *reading = data;
+	struct pl_neighbour *entry = &reading->state->neighbour[reading->state->neighbours];
+	const struct nlattr *attribute;
+
+	if (info->ndm_family != AF_INET || info->ndm_state == NUD_NOARP)
+		return MNL_CB_OK;
+	if (reading->state->neighbours == NETSTATE_ENTRIES) {
+		reading->full = true;
+		return MNL_CB_OK;
+	}
+	memset(entry, 0, sizeof(*entry));
+	entry->ifindex = info->ndm_ifindex;
+	entry->state = info->ndm_state;
+	entry->flags = info->ndm_flags;
+	mnl_attr_for_each(attribute, message, sizeof(*info)) {
+		switch (mnl_attr_get_type(attribute)) {
+		case NDA_DST:
+			entry->address.s_addr = u32_of(attribute);
+			break;
+		case NDA_LLADDR:
+			entry->has_hwaddr = mnl_attr_get_payload_len(attribute) == sizeof(entry->hwaddr);
+			if (entry->has_hwaddr)
+				memcpy(entry->hwaddr, mnl_attr_get_payload(attribute), sizeof(entry->hwaddr));
+			break;
+		case NDA_FLAGS_EXT:
+			entry->managed = u32_of(attribute) & NTF_EXT_MANAGED;
+			break;
+		}
+	}
+	reading->state->neighbours++;
+	return MNL_CB_OK;
+}
+
+static int read_proxy(const struct nlmsghdr *message, void *data)
+{
+	const struct ndmsg *info = mnl_nlmsg_get_payload(message);
+
+	return info->ndm_flags & NTF_PROXY ? read_neighbour(message, data) : MNL_CB_OK;
+}
+
 /* The root qdisc of a link: a pfifo with a limit, or anything else, which the stack's own queue stands for. */
 static int read_qdisc(const struct nlmsghdr *message, void *data)
 {
@@ -204,6 +257,8 @@ static bool dump(struct mnl_socket *socket, uint16_t type, size_t header, mnl_cb
 	/* The address family stands first in every one of these headers; packets and links have AF_UNSPEC. */
 	body = mnl_nlmsg_put_extra_header(request, header);
 	body[0] = type == RTM_GETLINK || type == RTM_GETQDISC ? AF_UNSPEC : AF_INET;
+	if (each == read_proxy)		/* they are another dump */
+		((struct ndmsg *)body)->ndm_flags = NTF_PROXY;
 	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
 		more = -1;
 	while (more > 0) {
@@ -247,11 +302,13 @@ bool netstate_read(struct netstate *state, const char **error)
 	       dump(socket, RTM_GETLINK, sizeof(struct ifinfomsg), read_link, &reading) &&
 	       dump(socket, RTM_GETADDR, sizeof(struct ifaddrmsg), read_address, &reading) &&
 	       dump(socket, RTM_GETROUTE, sizeof(struct rtmsg), read_route, &reading) &&
+	       dump(socket, RTM_GETNEIGH, sizeof(struct ndmsg), read_neighbour, &reading) &&
+	       dump(socket, RTM_GETNEIGH, sizeof(struct ndmsg), read_proxy, &reading) &&
 	       dump(socket, RTM_GETQDISC, sizeof(struct tcmsg), read_qdisc, &reading) && read_offloads(state);
 	if (socket)
 		mnl_socket_close(socket);
 	*error = !done ? "netlink does not tell what the command has set" :
-		 reading.full ? "the command has set more links, addresses or routes than can be carried over" : NULL;
+		 reading.full ? "the command has set more links, addresses, routes or neighbours than can be carried over" : NULL;
 	return !*error;
 }
 
@@ -286,6 +343,12 @@ static void apply_link(struct pl_stack *stack, const struct netstate_link *old, 
 		pl_link_set_gso(stack, ifindex, new->gso);
 	if (old->limited != new->limited || old->queue_limit != new->queue_limit)
 		pl_link_set_queue_limit(stack, ifindex, new->limited ? new->queue_limit : new->txqueuelen);
+	if (memcmp(old->hwaddr, new->hwaddr, sizeof(old->hwaddr)))
+		pl_link_set_hwaddr(stack, ifindex, new->hwaddr);
+	if (old->arp != new->arp)
+		pl_link_set_arp(stack, ifindex, new->arp);
+	if (old->carrier != new->carrier && old->up == new->up)	/* a link that is down shows no carrier */
+		pl_link_set_carrier(stack, ifindex, new->carrier);
 	if (old->up != new->up)
 		pl_link_set_up(stack, ifindex, new->up);
 }
@@ -345,6 +408,46 @@ static void apply_routes(struct pl_stack *stack, const struct netstate *before, 
 			pl_route_add(stack, &route, true);
 }
 
+static const struct pl_neighbour *find_neighbour(const struct netstate *state, const struct pl_neighbour *like)
+{
+	for (unsigned i = 0; i < state->neighbours; i++) {
+		const struct pl_neighbour *one = &state->neighbour[i];
+
+		if (one->ifindex == like->ifindex && one->address.s_addr == like->address.s_addr &&
+		    (one->flags & NTF_PROXY) == (like->flags & NTF_PROXY))
+			return one;
+	}
+	return NULL;
+}
+
+/* Time goes on in the namespace while the command runs: what changed by that alone is not the command's doing. */
+static bool same_neighbour(const struct pl_neighbour *old, const struct pl_neighbour *new)
+{
+	return old && old->has_hwaddr == new->has_hwaddr && !memcmp(old->hwaddr, new->hwaddr, sizeof(old->hwaddr)) &&
+	       old->flags == new->flags && old->managed == new->managed &&
+	       (old->state == new->state || new->state & (NUD_DELAY | NUD_PROBE | NUD_FAILED | NUD_INCOMPLETE));
+}
+
+static void apply_neighbours(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+{
+	struct pl_neighbour neighbour;
+
+	for (unsigned i = 0; i < before->neighbours; i++) {
+		neighbour = before->neighbour[i];
+		if (neighbour.ifindex)
+			neighbour.ifindex = stack_link(stack, before, neighbour.ifindex);
+		if (neighbour.ifindex >= 0 && !find_neighbour(after, &before->neighbour[i]))
+			pl_neighbour_delete(stack, &neighbour);
+	}
+	for (unsigned i = 0; i < after->neighbours; i++) {
+		neighbour = after->neighbour[i];
+		if (neighbour.ifindex)
+			neighbour.ifindex = stack_link(stack, after, neighbour.ifindex);
+		if (neighbour.ifindex >= 0 && !same_neighbour(find_neighbour(before, &after->neighbour[i]), &after->neighbour[i]))
+			pl_neighbour_set(stack, &neighbour, NLM_F_CREATE | NLM_F_REPLACE);
+	}
+}
+
 void netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
 {
 	for (unsigned i = 0; i < after->links; i++) {
@@ -355,4 +458,71 @@ void netstate_apply(struct pl_stack *stack, const struct netstate *before, const
 	}
 	apply_addresses(stack, before, after);
 	apply_routes(stack, before, after);
+	apply_neighbours(stack, before, after);
+}
+
+/* --- the stack's neighbours, shown --------------------------------------------------------------------------------------------- */
+
+static void ask_neighbour(struct mnl_socket *socket, uint16_t type, const struct pl_neighbour *neighbour)
+{
+	char buffer[512];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *body;
+
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | (type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+	body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
+	body->ndm_family = AF_INET;
+	body->ndm_ifindex = neighbour->ifindex;
+	/* One in doubt would be asked about at once: it is shown as stale. */
+	body->ndm_state = neighbour->state & (NUD_DELAY | NUD_PROBE) ? NUD_STALE : neighbour->state;
+	body->ndm_flags = neighbour->flags;
+	mnl_attr_put_u32(request, NDA_DST, neighbour->address.s_addr);
+	if (neighbour->has_hwaddr)
+		mnl_attr_put(request, NDA_LLADDR, sizeof(neighbour->hwaddr), neighbour->hwaddr);
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) >= 0)
+		mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+}
+
+/* The link of the namespace that mirrors one of the stack's, or -1. */
+static int mirror_link(const struct pl_stack *stack, const struct netstate *state, int ifindex)
+{
+	for (unsigned i = 0; i < state->links; i++)
+		if (pl_link_find((struct pl_stack *)stack, state->link[i].name) == ifindex)
+			return state->link[i].ifindex;
+	return -1;
+}
+
+static bool stack_has_neighbour(const struct pl_stack *stack, const struct netstate *state, const struct pl_neighbour *like)
+{
+	struct pl_neighbour own;
+
+	for (unsigned i = 0; pl_neighbour_get(stack, i, &own); i++)
+		if (own.address.s_addr == like->address.s_addr && (own.flags & NTF_PROXY) == (like->flags & NTF_PROXY) &&
+		    (own.ifindex ? mirror_link(stack, state, own.ifindex) : 0) == like->ifindex)
+			return true;
+	return false;
+}
+
+void netstate_show_neighbours(const struct pl_stack *stack)
+{
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct netstate *state = malloc(sizeof(*state));
+	struct pl_neighbour neighbour;
+	const char *error;
+
+	if (socket && state && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 && netstate_read(state, &error)) {
+		for (unsigned i = 0; i < state->neighbours; i++)
+			if (!stack_has_neighbour(stack, state, &state->neighbour[i]))
+				ask_neighbour(socket, RTM_DELNEIGH, &state->neighbour[i]);
+		for (unsigned i = 0; pl_neighbour_get(stack, i, &neighbour); i++) {
+			if (neighbour.ifindex)
+				neighbour.ifindex = mirror_link(stack, state, neighbour.ifindex);
+			if (neighbour.ifindex >= 0 && neighbour.state != NUD_NOARP)
+				ask_neighbour(socket, RTM_NEWNEIGH, &neighbour);
+		}
+	}
+	if (socket)
+		mnl_socket_close(socket);
+	free(state);
 }

@@ -19,7 +19,9 @@ struct netstate_link {
 	int ifindex;			/* in the namespace */
 	char name[IFNAMSIZ];
 	unsigned mtu, txqueuelen, queue_limit;
-	bool up, gso, limited;		/* limited: a pfifo with queue_limit stands in front of it */
+	uint8_t hwaddr[6];
+	bool up, gso, arp, carrier;
+	bool limited;			/* a pfifo with queue_limit stands in front of it */
 };
 struct netstate_address {
 	int ifindex;
@@ -29,8 +31,15 @@ struct netstate {
 	struct netstate_link link[NETSTATE_LINKS];
 	struct netstate_address address[NETSTATE_ENTRIES];
 	struct pl_route route[NETSTATE_ENTRIES];	/* ifindex: in the namespace */
-	unsigned links, addresses, routes;
+	struct pl_neighbour neighbour[NETSTATE_ENTRIES];	/* so does ifindex here */
+	unsigned links, addresses, routes, neighbours;
 };
+
+/*
+ * Make the stack's neighbours those of the namespace's links, so that `ip neighbour` shows, changes and deletes what the stack knows.
+ * What netlink refuses is left out.
+ */
+void netstate_show_neighbours(const struct pl_stack *stack);
 
 /*
  * Read the state of the network namespace this process is in. false with *error (static text) when netlink refuses, or when

@@ -143,6 +143,9 @@ struct pl_neighbour {
 };
 int pl_neighbour_set(struct pl_stack *stack, const struct pl_neighbour *neighbour, unsigned flags);
 int pl_neighbour_delete(struct pl_stack *stack, const struct pl_neighbour *neighbour);
+void pl_neighbour_flush(struct pl_stack *stack, int ifindex);	/* all but permanent ones and groups; ifindex 0: of every link */
+/* What is known, and then the proxy entries (NTF_PROXY), one by one from index 0: false past the last. */
+bool pl_neighbour_get(const struct pl_stack *stack, unsigned index, struct pl_neighbour *neighbour);
 
 /* `ip tcp_metrics flush all`. */
 void pl_tcp_metrics_flush(struct pl_stack *stack);

@@ -112,3 +112,38 @@ int pl_neighbour_delete(struct pl_stack *stack, const struct pl_neighbour *given
 	stack_settle(stack);
 	return 0;
 }
+
+void pl_neighbour_flush(struct pl_stack *stack, int ifindex)
+{
+	for (struct neighbour *neighbour = stack->neighbours->oldest, *next; neighbour; neighbour = next) {
+		next = neighbour->newer;
+		if ((ifindex && neighbour->link->ifindex != ifindex) || neighbour->state & (NUD_PERMANENT | NUD_NOARP))
+			continue;
+		neighbour_update(stack, neighbour, NULL, NUD_FAILED, NEIGHBOUR_OVERRIDE | NEIGHBOUR_ADMIN);
+		next = neighbour->newer;
+		neighbour_remove(stack, neighbour);
+	}
+	stack_settle(stack);
+}
+
+bool pl_neighbour_get(const struct pl_stack *stack, unsigned index, struct pl_neighbour *to)
+{
+	const struct neighbour *neighbour = stack->neighbours->oldest;
+	const struct neighbour_proxy *proxy = stack->neighbours->proxies;
+
+	for (; neighbour && index; index--)
+		neighbour = neighbour->newer;
+	if (neighbour) {
+		*to = (struct pl_neighbour){ .ifindex = neighbour->link->ifindex, .address = neighbour->address,
+					     .has_hwaddr = neighbour->state & NUD_VALID, .state = neighbour->state,
+					     .flags = neighbour->flags, .managed = neighbour->managed };
+		memcpy(to->hwaddr, neighbour->hwaddr, sizeof(to->hwaddr));
+		return true;
+	}
+	for (; proxy && index; index--)
+		proxy = proxy->next;
+	if (proxy)
+		*to = (struct pl_neighbour){ .ifindex = proxy->link ? proxy->link->ifindex : 0, .address = proxy->address,
+					     .flags = NTF_PROXY };
+	return proxy;
+}

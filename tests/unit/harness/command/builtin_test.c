@@ -24,6 +24,7 @@ static void setup(void)
 	arena = arena_new();
 	commands = (struct commands){ .stack = pl_stack_new(&plain), .config = &config };
 	cr_assert_gt(pl_link_add(commands.stack, &link), 0);
+	cr_assert_gt(pl_link_add(commands.stack, &(struct pl_link_config){ .name = "eth0", .kind = PL_LINK_ETHERNET }), 0);
 }
 
 static void teardown(void)
@@ -158,4 +159,51 @@ Test(builtin, a_script_of_such_forms)
 	close(file);
 	unlink(path);
 	cr_assert_eq(run(path), COMMAND_NOT_MINE);
+}
+
+static int run_for_error(const char *command, const char *expected)
+{
+	int status = run(command);
+
+	cr_assert_not_null(strstr(error, expected), "%s: %s", command, error);
+	return status;
+}
+
+Test(builtin, neighbours)
+{
+	struct pl_neighbour neighbour;
+
+	cr_assert_eq(run("ip neigh add 10.0.0.5 lladdr 2:0:0:0:1:5 nud reachable dev eth0"), 0);
+	cr_assert(pl_neighbour_get(commands.stack, 0, &neighbour));
+	cr_assert_eq(neighbour.state, 2);
+	cr_assert_arr_eq(neighbour.hwaddr, ((const uint8_t[6]){ 2, 0, 0, 0, 1, 5 }), 6);
+	cr_assert_eq(run_for_error("ip neigh add 10.0.0.5 lladdr 2:0:0:0:1:5 dev eth0", "File exists"), 2);
+	cr_assert_eq(run_for_error("ip neigh change 10.0.0.6 lladdr 2:0:0:0:1:5 dev eth0", "No such file or directory"), 2);
+	cr_assert_eq(run_for_error("ip neigh add 10.0.0.6 dev eth0", "No link layer address given"), 2);
+	cr_assert_eq(run("ip neighbour replace 10.0.0.5 lladdr 02:00:00:00:01:06 dev eth0"), 0);
+	cr_assert(pl_neighbour_get(commands.stack, 0, &neighbour));
+	cr_assert_eq(neighbour.state, 0x80);
+	cr_assert_eq(neighbour.hwaddr[5], 6);
+	cr_assert_eq(run("ip neigh add proxy 10.0.0.7 dev eth0"), 0);
+	cr_assert_eq(run("ip neigh del proxy 10.0.0.7 dev eth0"), 0);
+	cr_assert_eq(run_for_error("ip neigh del proxy 10.0.0.7 dev eth0", "No such file or directory"), 2);
+	cr_assert_eq(run("ip neigh del 10.0.0.5 dev eth0"), 0);
+	/* Of another form, or another link: for a shell to say what it thinks of it. */
+	cr_assert_eq(run("ip neigh add 10.0.0.5 lladdr nonsense dev eth0"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip neigh add 10.0.0.5 lladdr 2:0:0:0:1:5 dev eth9"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip neigh add lladdr 2:0:0:0:1:5 dev eth0"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip neigh show"), COMMAND_NOT_MINE);
+}
+
+Test(builtin, links)
+{
+	cr_assert_eq(run("ip link set dev eth0 address 02:00:00:00:07:07 mtu 1400 up"), 0);
+	cr_assert_eq(run("ip link set eth0 carrier off"), 0);
+	cr_assert_eq(run("ip link set eth0 arp off down"), 0);
+	cr_assert_eq(run_for_error("ip link set eth0 address ff:ff:ff:ff:ff:ff", "Cannot assign requested address"), 2);
+	cr_assert_eq(run_for_error("ip link set tun0 address 02:00:00:00:07:07", "Operation not supported"), 2);
+	cr_assert_eq(run("ip link set eth9 up"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip link set eth0"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip link set eth0 carrier maybe"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ip link show"), COMMAND_NOT_MINE);
 }

@@ -1,0 +1,17 @@
+/* What the files of built-in network commands share. */
+#ifndef HARNESS_BUILTIN_WORDS_H
+#define HARNESS_BUILTIN_WORDS_H
+
+#include "builtin.h"
+
+bool builtin_number(const char *text, unsigned long most, unsigned long *value);	/* in C's bases, not negative */
+bool builtin_is_word(const struct shell_command *command, unsigned i, const char *word);
+int builtin_answer(struct builtin *b, int status, const char *what);			/* to standard error; the status again */
+/* For a shell that may be opened later and has to find its links as they are. */
+void builtin_remember(struct builtin *b, const struct shell_command *command);
+
+/* ip link set, ip neighbour (builtin_link.c); as builtin_ip_mine and builtin_ip_run, but for whether the command is plain. */
+bool builtin_ip_link_mine(struct builtin *b, const struct shell_command *command);
+int builtin_ip_link_run(struct builtin *b, const struct shell_command *command);
+
+#endif
