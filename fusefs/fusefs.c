@@ -13,12 +13,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fuse_log.h>
 #include <fuse_lowlevel.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <plumbline/inspect.h>
 #include <plumbline/sysctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "guardian.h"
@@ -222,11 +226,23 @@ static int64_t *handle_seek(struct handle *handle, off_t offset)
 	return &handle->position;
 }
 
-static void read_net(struct fusefs *fs, fuse_req_t request, struct handle *handle, const char *name, size_t size, off_t offset)
+/* The row of a file that is not the stack's; NULL: it is. */
+static const struct fusefs_file *own_file(const struct fusefs *fs, const char *path)
+{
+	const struct fusefs_file *file = fs->nodes.files;
+
+	while (file && file->path && strcmp(file->path, path))
+		file++;
+	return file && file->path ? file : NULL;
+}
+
+/* A file that is made as a whole: one of net/, or one of `file`. */
+static void read_text(struct fusefs *fs, fuse_req_t request, struct handle *handle, const char *path, const struct fusefs_file *file,
+		      size_t size, off_t offset)
 {
 	if (!handle->text || offset == 0) {
 		char *text = NULL;
-		ssize_t length = pl_inspect_file(fs->stack, name, &text);
+		ssize_t length = file ? file->read(fs->context, &text) : pl_inspect_file(fs->stack, path + 4, &text);
 
 		if (length < 0) {
 			fuse_reply_err(request, (int)-length);
@@ -263,11 +279,12 @@ static void op_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offse
 	struct fusefs *fs = enter(request);
 	struct node *node = node_of(&fs->nodes, ino);
 	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+	const struct fusefs_file *file = node ? own_file(fs, node->path) : NULL;
 
 	if (!node || !fs->stack)
 		fuse_reply_err(request, ENOENT);
-	else if (!strncmp(node->path, "net/", 4))
-		read_net(fs, request, handle, node->path + 4, size, offset);
+	else if (file || !strncmp(node->path, "net/", 4))
+		read_text(fs, request, handle, node->path, file, size, offset);
 	else
 		read_sysctl(fs, request, handle, node->path + 4, size, offset);
 	leave(fs);
@@ -278,6 +295,7 @@ static void op_write(fuse_req_t request, fuse_ino_t ino, const char *text, size_
 	struct fusefs *fs = enter(request);
 	struct node *node = node_of(&fs->nodes, ino);
 	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+	const struct fusefs_file *file = node ? own_file(fs, node->path) : NULL;
 	ssize_t taken = -ENOENT;
 
 	/* A tunable's size is 0: whoever appends writes at its start. The client thinks that it has grown. */
@@ -285,9 +303,11 @@ static void op_write(fuse_req_t request, fuse_ino_t ino, const char *text, size_
 		handle->position = 0;
 	else
 		handle_seek(handle, offset);
-	if (node && fs->stack && fs->write)
+	if (file)
+		taken = file->write(fs->context, text, size);
+	else if (node && fs->stack && fs->write)
 		fs->write(fs->context, node->path + 4, text, size, handle->position);
-	if (node && fs->stack)
+	if (!file && node && fs->stack)
 		taken = pl_sysctl_pwrite(fs->stack, node->path + 4, text, size, &handle->position);
 	if (taken < 0) {
 		fuse_reply_err(request, (int)-taken);
@@ -310,9 +330,66 @@ static const struct fuse_lowlevel_ops operations = {
 	.write = op_write,
 };
 
+/* What is wrong with the folder, as far as looking tells; NULL: nothing. */
+static const char *folder_problem(const char *directory)
+{
+	char above[PATH_MAX + 4];
+	struct stat status, parent;
+	struct statfs system;
+
+	if (stat(directory, &status) < 0 || statfs(directory, &system) < 0)
+		return errno == ENOTCONN ? "a mount that nobody serves any more is there (umount it)" : strerror(errno);
+	if (!S_ISDIR(status.st_mode))
+		return strerror(ENOTDIR);
+	snprintf(above, sizeof(above), "%s/..", directory);
+	/* Two on one place would each take away the other's at its end. */
+	if (system.f_type == FUSE_SUPER_MAGIC && stat(above, &parent) == 0 && parent.st_dev != status.st_dev)
+		return "something is mounted there already";
+	if (access("/dev/fuse", R_OK | W_OK) < 0)
+		return errno == ENOENT ? "there is no /dev/fuse" : "/dev/fuse may not be opened";
+	return NULL;
+}
+
+/* What libfuse and its helper say, which is the reason; without the name that they put first. */
+static char last_words[256];
+
+static void note_words(enum fuse_log_level level, const char *format, va_list arguments)
+{
+	char line[sizeof(last_words)];
+	const char *from = line;
+
+	vsnprintf(line, sizeof(line), format, arguments);
+	if (!strncmp(from, "fuse: ", 6))
+		from += 6;
+	snprintf(last_words, sizeof(last_words), "%.*s", (int)strcspn(from, "\n"), from);
+}
+
+/* 0, or -1 with *error. */
+static int mount_at(struct fusefs *fs, const struct fusefs_config *config, const char **error)
+{
+	bool mounted;
+
+	if (strncmp(config->directory, "/dev/fd/", 8)) {
+		*error = folder_problem(config->directory);
+		if (*error)
+			return -1;
+	}
+	*error = "no process to guard the mount";
+	if (config->guarded && guardian_start(&fs->guardian, config->directory) < 0)
+		return -1;
+	snprintf(last_words, sizeof(last_words), "it cannot be mounted");
+	fuse_set_log_func(note_words);
+	mounted = fuse_session_mount(fs->session, config->directory) == 0;
+	fuse_set_log_func(NULL);
+	*error = last_words;
+	return mounted ? 0 : -1;
+}
+
 struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **error)
 {
-	static const char *const words[] = { "plumbline", "-o", "default_permissions,allow_other,fsname=plumbline,subtype=plumbline" };
+	/* Other users are let in by root alone: fusermount3 refuses it to others, unless its configuration says so. */
+	const char *const words[] = { "plumbline", "-o", "default_permissions,fsname=plumbline,subtype=plumbline",
+				      geteuid() ? "-odefault_permissions" : "-oallow_other" };
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	struct fusefs *fs = calloc(1, sizeof(*fs));
 
@@ -320,7 +397,7 @@ struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **err
 	if (!fs)
 		return NULL;
 	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .write = config->write,
-			      .context = config->context, .guardian.life = -1 };
+			      .context = config->context, .guardian.life = -1, .nodes.files = config->files };
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		fuse_opt_add_arg(&arguments, words[i]);
 	fs->session = fuse_session_new(&arguments, &operations, sizeof(operations), fs);
@@ -328,13 +405,10 @@ struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **err
 	*error = "libfuse refuses a session";
 	if (!fs->session)
 		goto failed;
-	*error = "no process to guard the mount";
-	if (config->guarded && guardian_start(&fs->guardian, config->directory) < 0)
-		goto failed;
-	*error = "cannot mount (is /dev/fuse there, and may we mount here?)";
-	if (fuse_session_mount(fs->session, config->directory) < 0)
+	if (mount_at(fs, config, error) < 0)
 		goto failed;
 	fcntl(fuse_session_fd(fs->session), F_SETFL, O_NONBLOCK);
+	fcntl(fuse_session_fd(fs->session), F_SETFD, FD_CLOEXEC);
 	*error = NULL;
 	return fs;
 failed:

@@ -11,8 +11,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct fusefs;
+
+/* A file in the mount that is not the stack's. Both functions are called under the stack's lock. */
+struct fusefs_file {
+	const char *path;		/* from the root of the mount; its folders are made */
+	unsigned mode;
+	ssize_t (*read)(void *context, char **text);	/* the length of all of it, malloced; or -errno, or -1 for no memory */
+	ssize_t (*write)(void *context, const char *text, size_t size);	/* what was taken, or -errno */
+};
 
 struct fusefs_config {
 	struct pl_stack *stack;		/* may be changed later with fusefs_show; NULL: an empty tree */
@@ -21,6 +30,7 @@ struct fusefs_config {
 	void (*before)(void *context);	/* told before a request touches the stack: a live run moves the clock here; may be NULL */
 	/* Told of every write to a tunable before it is carried out, whatever becomes of it; may be NULL. */
 	void (*write)(void *context, const char *path, const char *text, size_t size, int64_t position);
+	const struct fusefs_file *files;	/* up to one without a path; NULL: none */
 	void *context;
 };
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -14,10 +15,34 @@
 
 #define LOOKS 20		/* a mount by fusermount3 may still be on its way: this often, 50 ms apart */
 
+/* Whoever is not root had fusermount3 mount it. */
+static void unmount(const char *directory)
+{
+	char *arguments[] = { "fusermount3", "-u", "-q", "-z", (char *)directory, NULL };
+	pid_t child;
+	int status;
+
+	if (umount2(directory, MNT_DETACH) == 0 || errno != EPERM)
+		return;
+	if (posix_spawnp(&child, arguments[0], NULL, NULL, arguments, environ) == 0)
+		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+			;
+}
+
+bool guardian_clear(const char *directory)
+{
+	struct statfs attributes;
+
+	/* Not stat, which may be answered from what the kernel remembers. */
+	if (statfs(directory, &attributes) == 0 || errno != ENOTCONN)
+		return false;
+	unmount(directory);
+	return true;
+}
+
 static _Noreturn void guard(int life, const char *directory)
 {
 	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-	struct statfs attributes;
 	sigset_t all;
 	char byte;
 
@@ -28,11 +53,8 @@ static _Noreturn void guard(int life, const char *directory)
 	if (read(life, &byte, 1) == 1)
 		_exit(0);
 	for (int i = 0; i < LOOKS; i++) {
-		/* Not stat, which may be answered from what the kernel remembers. */
-		if (statfs(directory, &attributes) < 0 && errno == ENOTCONN) {
-			umount2(directory, MNT_DETACH);
+		if (guardian_clear(directory))
 			_exit(0);
-		}
 		nanosleep(&pause, NULL);
 	}
 	_exit(0);

@@ -7,12 +7,16 @@
 #ifndef FUSEFS_GUARDIAN_H
 #define FUSEFS_GUARDIAN_H
 
+#include <stdbool.h>
+
 struct guardian {
 	int life;		/* the writing end; -1: there is no guardian */
 };
 
 /* 0 or -errno. */
 int guardian_start(struct guardian *guardian, const char *directory);
+/* Take away what is mounted on the directory if nobody serves it any more. Whether it did. */
+bool guardian_clear(const char *directory);
 /* The mount is gone: the guardian may go too. */
 void guardian_stop(struct guardian *guardian);
 

@@ -1,5 +1,7 @@
 #include "nodes.h"
 
+#include "fusefs.h"
+
 #include <errno.h>
 #include <plumbline/inspect.h>
 #include <plumbline/sysctl.h>
@@ -105,6 +107,8 @@ void node_refresh(struct node_table *table, struct pl_stack *stack)
 		snprintf(path, sizeof(path), "net/%s", pl_inspect_names[i]);
 		node_show(table, path, 0444, false);
 	}
+	for (const struct fusefs_file *file = table->files; file && file->path; file++)
+		node_show(table, file->path, file->mode, false);
 }
 
 void node_free_all(struct node_table *table)

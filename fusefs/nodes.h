@@ -18,9 +18,12 @@ struct node {
 	bool folder, alive;
 };
 
+struct fusefs_file;
+
 struct node_table {
 	struct node *node;		/* node[i] has inode i + 1; the root has inode 1 */
 	size_t count, room;
+	const struct fusefs_file *files;
 	const struct pl_stack *shown;
 	uint64_t generation;
 };

@@ -1,6 +1,7 @@
 /* plumbline run: scripts against one target. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arena.h"
 #include "marks.h"
@@ -88,6 +89,19 @@ static void run_one(void *context, unsigned job, struct arena *arena, struct out
 	script_free(script);
 }
 
+static int run_live(struct command_line *line, struct run_context *context)
+{
+	int status = live_open(&line->live);
+
+	if (status < 0) {
+		fprintf(stderr, "plumbline: %s\n", strerror(-status));
+		return EXIT_FAILED;
+	}
+	status = run_all(line, context, run_one);
+	live_close(&line->live);
+	return status;
+}
+
 int cmd_run(const struct subcommand *self, int argc, char **argv)
 {
 	struct command_line line;
@@ -105,7 +119,7 @@ int cmd_run(const struct subcommand *self, int argc, char **argv)
 			session = kernel_session_begin(line.arena, &note);
 		if (note)
 			fprintf(stderr, "plumbline: %s\n", note);
-		status = run_all(&line, &context, run_one);
+		status = run_live(&line, &context);
 		if (session)
 			kernel_session_end(session);
 	}

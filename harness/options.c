@@ -20,6 +20,7 @@
 enum option_id {
 	OPTION_HELP, OPTION_TARGET, OPTION_TARGETS, OPTION_JOBS, OPTION_FORMAT, OPTION_OUTPUT, OPTION_DEFINE, OPTION_PCAP,
 	OPTION_KEEP_GOING, OPTION_NO_COMMANDS, OPTION_NO_PYTHON, OPTION_SEED, OPTION_TIME_LIMIT, OPTION_VERBOSE,
+	OPTION_MOUNT, OPTION_REAL_TIME, OPTION_PAUSE_AT,
 };
 
 enum option_where { IN_RUN = 1, IN_COMPARE = 2, IN_BOTH = 3 };
@@ -46,6 +47,9 @@ static const struct option_row rows[] = {
 	{ OPTION_NO_PYTHON, 0, "no-python", NULL, IN_BOTH, "refuse scripts' Python" },
 	{ OPTION_SEED, 0, "seed", "N", IN_BOTH, "of everything random in the reference stack (1)" },
 	{ OPTION_TIME_LIMIT, 0, "time-limit", "SECONDS", IN_BOTH, "stop a script that takes longer (300)" },
+	{ OPTION_MOUNT, 0, "mount", "DIR", IN_RUN, "mount the tree of the script's stack on DIR while it runs" },
+	{ OPTION_REAL_TIME, 0, "real-time", NULL, IN_RUN, "virtual time keeps pace with the wall clock" },
+	{ OPTION_PAUSE_AT, 0, "pause-at", "LINE", IN_RUN, "with --mount: stop before the event at LINE until Enter, or a write to DIR/control" },
 	{ OPTION_VERBOSE, 'v', "verbose", NULL, IN_BOTH, "report scripts that pass, too" },
 	{ OPTION_HELP, 'h', "help", NULL, IN_BOTH, "say this" },
 };
@@ -138,6 +142,41 @@ static bool find_targets(struct command_line *line, const char *names)
 	return find_target(line, 0, copy) && find_target(line, 1, comma + 1);
 }
 
+static void add_pause(struct command_line *line, unsigned at)
+{
+	unsigned *more = arena_alloc(line->arena, (line->live.pauses + 1) * sizeof(*more));
+
+	if (line->live.pauses)
+		memcpy(more, line->live.pause_at, line->live.pauses * sizeof(*more));
+	more[line->live.pauses++] = at;
+	line->live.pause_at = more;
+}
+
+static bool is_live(const struct command_line *line)
+{
+	return line->live.directory || line->live.real_time || line->live.pauses;
+}
+
+/* What a live run needs; then it runs on the live reference stack, as long as it takes. */
+static int check_live(const struct subcommand *self, struct command_line *line)
+{
+	if (line->ops[0] != &refstack_target)
+		return usage_error(self, "--mount, --real-time and --pause-at are for the reference stack, not for the target '%s'",
+				   line->target[0]);
+	if (line->live.pauses && !line->live.directory)
+		return usage_error(self, "--pause-at needs --mount DIR, to look around in");
+	if (line->live.directory && line->paths.count > 1)
+		return usage_error(self, "--mount takes one script, not %u", line->paths.count);
+#ifndef PLUMBLINE_FUSE
+	if (line->live.directory)
+		return usage_error(self, "this program was built without libfuse3: it mounts nothing");
+#endif
+	line->ops[0] = &live_target;
+	if (!line->limited)
+		line->limit = 0;
+	return EXIT_PASSED;
+}
+
 static int set_option(const struct subcommand *self, struct command_line *line, const struct option_row *row, const char *value)
 {
 	uint64_t number = 0;
@@ -191,9 +230,21 @@ static int set_option(const struct subcommand *self, struct command_line *line, 
 		if (!parse_number(value, 1, 1000000, &number))
 			return usage_error(self, "--time-limit takes a number of seconds, not '%s'", value);
 		line->limit = (pl_time)number * PL_NSEC_PER_SEC;
+		line->limited = true;
 		break;
 	case OPTION_VERBOSE:
 		line->verbose = true;
+		break;
+	case OPTION_MOUNT:
+		line->live.directory = value;
+		break;
+	case OPTION_REAL_TIME:
+		line->live.real_time = true;
+		break;
+	case OPTION_PAUSE_AT:
+		if (!parse_number(value, 1, INT_MAX, &number))
+			return usage_error(self, "--pause-at takes a line number, not '%s'", value);
+		add_pause(line, (unsigned)number);
 		break;
 	}
 	return EXIT_PASSED;
@@ -308,7 +359,7 @@ int command_line_parse(const struct subcommand *self, bool comparing, int argc, 
 		return usage_error(self, "which scripts? Name files, or folders of *.pkt files");
 	if (!line->workers)
 		line->workers = default_workers(line);
-	return EXIT_PASSED;
+	return is_live(line) ? check_live(self, line) : EXIT_PASSED;
 }
 
 void command_line_free(struct command_line *line)
@@ -330,5 +381,6 @@ void command_line_run_options(const struct command_line *line, unsigned which, s
 		.no_commands = line->no_commands,
 		.no_python = line->no_python,
 		.seed = line->seed,
+		.live = &line->live,
 	};
 }

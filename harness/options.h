@@ -6,6 +6,7 @@
 #include "paths.h"
 #include "report/report.h"
 #include "subcommand.h"
+#include "target/live.h"
 
 struct command_line {
 	struct arena *arena;
@@ -25,6 +26,8 @@ struct command_line {
 	bool keep_going, no_commands, no_python, verbose;
 	uint64_t seed;
 	pl_time limit;				/* for one script */
+	bool limited;				/* by the command line */
+	struct live live;			/* --mount, --real-time, --pause-at */
 	bool help;				/* asked for, and nothing else matters */
 };
 

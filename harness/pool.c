@@ -48,7 +48,7 @@ struct worker {
 struct pool_state {
 	const struct pool *pool;
 	struct worker *worker;
-	struct pollfd *wait;		/* two a worker */
+	struct pollfd *wait;		/* two a worker, then those of pool->watched */
 	struct arena *arena;
 	unsigned next;			/* of pool->job */
 	unsigned *again, agains;	/* jobs to hand out again */
@@ -59,6 +59,11 @@ struct pool_state {
 };
 
 static volatile sig_atomic_t stop_signal;
+
+/* Back from the background: what is watched may be another. */
+static void on_continue(int number)
+{
+}
 
 static void on_stop(int number)
 {
@@ -352,6 +357,17 @@ static pl_time check_limits(struct pool_state *state)
 	return next;
 }
 
+static void watched_add(struct pool_state *state)
+{
+	struct pollfd *wait = state->wait + 2 * state->pool->workers;
+	int fd[2] = { -1, -1 };
+
+	if (state->pool->watched)
+		state->pool->watched(state->pool->live, fd);
+	for (unsigned i = 0; i < 2; i++)
+		wait[i] = (struct pollfd){ .fd = fd[i], .events = POLLIN };
+}
+
 static void wait_for_workers(struct pool_state *state)
 {
 	pl_time until = check_limits(state), left = until - now();
@@ -360,14 +376,18 @@ static void wait_for_workers(struct pool_state *state)
 
 	if (left < 0)
 		timeout = (struct timespec){ 0 };
+	watched_add(state);
 	for (unsigned i = 0; i < workers; i++) {
 		struct worker *worker = &state->worker[i];
 
 		state->wait[2 * i] = (struct pollfd){ .fd = worker->pid ? worker->socket : -1, .events = POLLIN };
 		state->wait[2 * i + 1] = (struct pollfd){ .fd = worker->pid ? worker->pidfd : -1, .events = POLLIN };
 	}
-	if (ppoll(state->wait, 2 * workers, until == PL_TIME_NEVER ? NULL : &timeout, &state->outside) <= 0)
+	if (ppoll(state->wait, 2 * workers + 2, until == PL_TIME_NEVER ? NULL : &timeout, &state->outside) <= 0)
 		return;
+	for (unsigned i = 2 * workers; i < 2 * workers + 2; i++)
+		if (state->wait[i].revents)
+			state->pool->readable(state->pool->live, state->wait[i].fd);
 	for (unsigned i = 0; i < workers; i++) {
 		struct worker *worker = &state->worker[i];
 
@@ -436,12 +456,12 @@ static void kill_workers(struct pool_state *state)
 
 int pool_run(const struct pool *pool)
 {
-	struct sigaction old_interrupt, old_terminate;
+	struct sigaction old_interrupt, old_terminate, old_continue, continued = { .sa_handler = on_continue };
 	struct pool_state state = { .pool = pool, .arena = arena_new() };
 	sigset_t block;
 
 	state.worker = calloc(pool->workers, sizeof(*state.worker));
-	state.wait = calloc(2 * pool->workers, sizeof(*state.wait));
+	state.wait = calloc(2 * pool->workers + 2, sizeof(*state.wait));
 	state.again = calloc(pool->workers * AHEAD + 1, sizeof(*state.again));
 	if (!state.worker || !state.wait || !state.again)
 		abort();
@@ -449,9 +469,11 @@ int pool_run(const struct pool *pool)
 	sigemptyset(&block);
 	sigaddset(&block, SIGINT);
 	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGCONT);
 	sigprocmask(SIG_BLOCK, &block, &state.outside);
 	catch_stop(SIGINT, &old_interrupt);
 	catch_stop(SIGTERM, &old_terminate);
+	sigaction(SIGCONT, &continued, &old_continue);
 	while (state.finished < pool->jobs && !stop_signal && !state.failed) {
 		feed_workers(&state);
 		if (!state.failed)
@@ -462,6 +484,7 @@ int pool_run(const struct pool *pool)
 	kill_workers(&state);
 	sigaction(SIGINT, &old_interrupt, NULL);
 	sigaction(SIGTERM, &old_terminate, NULL);
+	sigaction(SIGCONT, &old_continue, NULL);
 	sigprocmask(SIG_SETMASK, &state.outside, NULL);
 	arena_free(state.arena);
 	free(state.worker);

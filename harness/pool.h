@@ -23,6 +23,11 @@ struct pool {
 	/* In this process: told once for each job, in the order in which they end. *outcome lives until it returns. */
 	void (*done)(void *context, unsigned job, const struct outcome *outcome);
 	void *context;
+
+	/* While waiting, whatever becomes readable of two descriptors is told to `readable`; `watched` says which (-1: none). May be NULL. */
+	void (*watched)(void *live, int fd[2]);
+	void (*readable)(void *live, int fd);
+	void *live;
 };
 
 /*

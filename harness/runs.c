@@ -189,6 +189,7 @@ int run_all(const struct command_line *line, void *context,
 	};
 	struct session session = {
 		.paths = &line->paths, .workers = line->workers, .limit = line->limit, .report = &report, .run = run, .context = context,
+		.live = line->live.pauses ? (struct live *)&line->live : NULL,
 	};
 	int status;
 

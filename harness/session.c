@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "subcommand.h"
+#include "target/live.h"
 
 #define NOISY_TRIES 4		/* runs of one script alone at most, the first included */
 
@@ -190,6 +191,7 @@ static int run_phase(struct session_state *state, enum phase phase, unsigned wor
 	struct pool pool = {
 		.job = job, .fresh = session->real_time, .limit = session->limit,
 		.run = run_job, .done = on_done, .context = state,
+		.watched = session->live ? live_watched : NULL, .readable = live_readable, .live = session->live,
 	};
 	int result;
 

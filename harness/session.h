@@ -16,6 +16,7 @@ struct session {
 	bool real_time;			/* a process per script, and noisy failures are run again */
 	pl_time limit;			/* for one script; 0: none */
 	struct report *report;
+	struct live *live;		/* a live run's, or NULL */
 	/* As struct pool's; job is the script's place in the paths. */
 	void (*run)(void *context, unsigned job, struct arena *arena, struct outcome *outcome);
 	void *context;

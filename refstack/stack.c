@@ -22,6 +22,16 @@ static bool machine_copy(struct pl_machine *to, const struct pl_machine *from)
 	return to->congestion_control && to->available_congestion_control && to->allowed_congestion_control;
 }
 
+static void lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+}
+
 struct pl_stack *pl_stack_new(const struct pl_stack_config *config)
 {
 	struct pl_stack *stack = calloc(1, sizeof(*stack));
@@ -34,7 +44,7 @@ struct pl_stack *pl_stack_new(const struct pl_stack_config *config)
 	stack->next_ifindex = 1;
 	prng_seed(&stack->prng, config->seed);
 	stack->first_namespace = config->first_namespace;
-	pthread_mutex_init(&stack->lock, NULL);
+	lock_init(&stack->lock);
 	bool made = machine_copy(&stack->machine, config->machine ? config->machine : &pl_machine_default);
 	if (made) {
 		if (stack->machine.hz == 0)

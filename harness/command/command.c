@@ -57,7 +57,9 @@ static bool init_known(struct commands *commands, const char *command)
 	commands->recalled = init_recall(commands->config, command);
 	if (commands->recalled) {
 		commands->init = command;
+		pl_stack_lock(commands->stack);
 		init_repeat(commands->recalled, commands->stack);
+		pl_stack_unlock(commands->stack);
 	}
 	return commands->recalled;
 }
@@ -77,7 +79,10 @@ static void jail_start(struct commands *commands, struct arena *arena)
 {
 	int status;
 
+	/* It clones a process: see target/live.c. */
+	pl_stack_lock(commands->stack);
 	status = command_jail_open(commands->stack, commands->config, arena, &commands->jail, &commands->jail_error);
+	pl_stack_unlock(commands->stack);
 #ifdef PLUMBLINE_FUSE
 	if (!status && commands->recalled)
 		status = init_catch_up(commands, arena, &commands->jail_error);
@@ -93,9 +98,12 @@ static void jail_start(struct commands *commands, struct arena *arena)
 
 int command_run(struct commands *commands, const char *command, bool init, struct arena *arena, const char **error)
 {
-	int status = command_builtin(commands, command, arena, error);
 	bool fresh = init && !commands->used;
+	int status;
 
+	pl_stack_lock(commands->stack);
+	status = command_builtin(commands, command, arena, error);
+	pl_stack_unlock(commands->stack);
 	commands->used = true;
 	if (status != COMMAND_NOT_MINE)
 		return status;

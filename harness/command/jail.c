@@ -275,7 +275,9 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 		return -1;
 	if (status == 0) {
 		init_record_network(jail->recording, before, after);
+		pl_stack_lock(jail->stack);
 		netstate_apply(jail->stack, before, after);
+		pl_stack_unlock(jail->stack);
 	}
 	return status;
 }

@@ -25,6 +25,7 @@ struct run_options {
 	bool no_commands, no_python;
 	uint64_t seed;
 	const struct pl_machine *machine;
+	const struct live *live;	/* of live_target */
 };
 
 /* Whether packetdrill, and so a script or the command line, has an option of this name, and whether it takes a value. */

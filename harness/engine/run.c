@@ -6,8 +6,11 @@
  */
 #include "run.h"
 
+#include <limits.h>
 #include <string.h>
 #include <time.h>
+
+#include "../target/live.h"
 
 pl_time run_now(const struct run *run)
 {
@@ -144,6 +147,7 @@ static void config_make(struct run *run)
 		.so_flags = settings->so_flags,
 		.no_commands = run->options->no_commands,
 		.machine = run->options->machine,
+		.live = run->options->live,
 	};
 	for (unsigned i = 0; i < settings->extra_links; i++) {
 		const struct script_link *link = &settings->extra_link[i];
@@ -291,9 +295,51 @@ static void run_event(struct run *run)
 	}
 }
 
+/* The line of the first event on or behind it. */
+static unsigned pause_line(const struct script *script, unsigned line)
+{
+	unsigned found = UINT_MAX;
+
+	for (const struct event *event = script->events; event; event = event->next)
+		if (!event->span.file && (unsigned)event->span.line >= line && (unsigned)event->span.line < found)
+			found = (unsigned)event->span.line;
+	return found;
+}
+
+static void pauses_find(struct run *run)
+{
+	unsigned count = run->options->live && run->ops->pause ? run->options->live->pauses : 0;
+	unsigned *line = arena_alloc(run->arena, (count + 1) * sizeof(*line));
+
+	for (unsigned i = 0; i < count; i++)
+		line[i] = pause_line(run->script, run->options->live->pause_at[i]);
+	line[count] = 0;
+	run->pause_line = line;
+}
+
+/* Before the event, or behind the last one: its time has not begun. */
+static void pause_here(struct run *run, const struct event *event)
+{
+	unsigned here = event ? (unsigned)event->span.line : UINT_MAX;
+	const unsigned *line = run->pause_line;
+
+	if (event && event->span.file)
+		return;
+	while (*line && *line != here)
+		line++;
+	if (!*line)
+		return;
+	if (event)
+		run->ops->pause(run->target, arena_printf(run->arena, "%s:%u: %s", run->script->path, here, event_what(event)));
+	else
+		run->ops->pause(run->target, arena_printf(run->arena, "the end of %s", run->script->path));
+}
+
 static void run_events(struct run *run)
 {
+	pauses_find(run);
 	for (run->event = run->script->events; run->event && !run_stopped(run); run->event = run->event->next) {
+		pause_here(run, run->event);
 		if (!time_resolve(run))
 			continue;
 		run_event(run);
@@ -302,6 +348,8 @@ static void run_events(struct run *run)
 		run->events_done++;
 	}
 	run->event = NULL;
+	if (!run_stopped(run))
+		pause_here(run, NULL);
 }
 
 static void run_cleanup(struct run *run)

@@ -147,6 +147,7 @@ struct run {
 	bool contents_matter;		/* the script writes bytes of its own: payloads are not all zeros */
 	struct code_block *code, **code_tail;
 	unsigned failure_room;
+	const unsigned *pause_line;	/* where to stop, options->live->pauses of them; UINT_MAX: behind the last event */
 };
 
 /* run.c */

@@ -50,6 +50,7 @@ struct target_config {
 	 */
 	bool bulk;
 	const struct pl_machine *machine;	/* refstack: NULL for the default */
+	const struct live *live;		/* live_target: what is asked for */
 	const char *const *sysctl;	/* "name=value", applied before anything else; NULL past the last */
 };
 
@@ -110,6 +111,9 @@ struct target_ops {
 
 	/* Longest time by which the target was late in something it did on time's behalf (a wake-up, an injection); 0 if virtual. */
 	pl_time (*lateness)(struct target *target);
+
+	/* Stop until told to go on; `place` says where the script is, for people. NULL: it has nobody to tell it. */
+	void (*pause)(struct target *target, const char *place);
 };
 
 /* Every target "opens" into something that starts with this. */

@@ -64,7 +64,7 @@ pl_time pl_stack_next_timer(const struct pl_stack *stack);
 /* Fire every timer due up to and including `until`, in the order (deadline, sequence), and leave the clock there. */
 void pl_stack_run_until(struct pl_stack *stack, pl_time until);
 
-/* For those who share a stack between threads (the file system, a live run). */
+/* For those who share a stack between threads (the file system, a live run). Who has the lock may take it again. */
 void pl_stack_lock(struct pl_stack *stack);
 void pl_stack_unlock(struct pl_stack *stack);
 
