@@ -113,7 +113,7 @@ ACTS(IPV4, tcp_max_reordering, "most reordering, in segments, that a connection 
 ACTS(IPV4, tcp_max_syn_backlog, "handshakes that may be under way for one listener when SYN cookies are off")
 ACTS(IPV4, tcp_max_tw_buckets, "connections that may be in TIME-WAIT; further ones are dropped at once")
 ACTS(IPV4, tcp_mem, "pages of all TCP sockets: below the first no limit, above the second pressure, the third the most")
-PENDING(IPV4, tcp_migrate_req, "handshakes move to another listener of the port when theirs closes", "handshakes end with their listener")
+ACTS(IPV4, tcp_migrate_req, "handshakes move to another listener of the port when theirs closes")
 ACTS(IPV4, tcp_min_rtt_wlen, "seconds for which the smallest round trip is remembered")
 ACTS(IPV4, tcp_min_snd_mss, "smallest segment size, whatever the other side asks for")
 ACTS(IPV4, tcp_min_tso_segs, "fewest segments that are cut from one large one at a time")

@@ -53,6 +53,8 @@ void tcp_listener_insert(struct tcp_sock *tp);
 void tcp_listener_remove(struct tcp_sock *tp);
 struct tcp_sock *tcp_listener_find(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
 				   uint16_t remote_port, int ifindex);
+/* One of the group that `from`, which does not listen now, would be in on `port`; NULL: nobody. */
+struct tcp_sock *tcp_listener_group_pick(const struct tcp_sock *from, uint16_t port, uint32_t hash);
 struct tcp_bind_bucket **tcp_bind_chain(struct pl_stack *stack, uint16_t port);
 /* Walk the whole table: call visit for every entry until it returns false. Entries may be removed by visit. */
 void tcp_entries_each(struct pl_stack *stack, bool (*visit)(struct tcp_entry *entry, void *context), void *context);
@@ -103,11 +105,18 @@ unsigned tcp_options_synack(struct tcp_request *request, uint16_t mss, const str
 int tcp_request_synack(struct tcp_request *request, const struct tcp_fastopen_cookie *cookie);
 int tcp_request_retransmit(struct tcp_request *request);
 pl_time tcp_request_timeout(const struct tcp_request *request);	/* the interval that runs now */
+/* Out of its listener's list, and into another's; timers and the table of four-tuples stay as they are. */
+void tcp_request_move(struct tcp_request *request, struct tcp_sock *target);
 /* What a segment is to a handshake: answered or dropped, not for it at all, or the acknowledgement that completes it. */
 enum request_check { REQUEST_DONE, REQUEST_NOT_OURS, REQUEST_GOOD };
 enum request_check tcp_request_check(struct tcp_request *request, const struct tcp_segment *segment, bool fastopen);
-/* The connection that a segment completes; the listener when it is to refuse it; NULL when it is done with. */
-struct tcp_sock *tcp_request_segment(struct tcp_request *request, const struct tcp_segment *segment);
+/* The connection that a segment completes, as a child of `listener`; the listener when it is to refuse it; NULL when it is done with. */
+struct tcp_sock *tcp_request_segment(struct tcp_request *request, struct tcp_sock *listener, const struct tcp_segment *segment);
+/* migrate.c. A listener stops: do its handshakes and children move to its group (tcp_migrate_req)? */
+bool tcp_migrate_begin(struct tcp_sock *listener);
+/* The listener that takes over from the request's, which has stopped; NULL: none, counted as a failure if there could be one. */
+struct tcp_sock *tcp_migrate_target(const struct tcp_request *request);
+void tcp_migrate_hold(struct tcp_request *request, struct tcp_sock *target);	/* make it the request's listener; no lists */
 /* The full socket of a completed handshake: state SYN-RECV, not yet in the accept queue. NULL: no room, no memory, no route. */
 struct tcp_sock *tcp_child_new(struct tcp_request *request, const struct tcp_segment *segment);
 uint16_t tcp_mss_clamp(const struct tcp_sock *tp, uint32_t mss);	/* TCP_MAXSEG bounds it */

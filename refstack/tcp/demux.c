@@ -49,14 +49,24 @@ void tcp_child_segment(struct tcp_sock *listener, struct tcp_sock *child, const 
 		sock_wake(&listener->sk, TCP_WAKE_DATA);
 }
 
+static void dispatch(struct pl_stack *stack, const struct tcp_segment *segment);
+
 /* The request decides; a segment that is not for it is the listener's to refuse. */
 static void to_request(struct tcp_request *request, const struct tcp_segment *segment)
 {
+	struct pl_stack *stack = request->stack;
 	struct tcp_sock *listener = request->listener;
-	struct pl_stack *stack = listener->sk.stack;
+	if (listener->sk.state != TCP_LISTEN) {
+		listener = tcp_migrate_target(request);
+		if (!listener) {
+			tcp_request_drop(request);
+			dispatch(stack, segment);
+			return;
+		}
+	}
 	if (!tcp_md5_accept(stack, listener, segment) || !filter_passes(listener, segment))
 		return;
-	struct tcp_sock *taker = tcp_request_segment(request, segment);
+	struct tcp_sock *taker = tcp_request_segment(request, listener, segment);
 	if (taker == listener)
 		to_socket(listener, segment);
 	else if (taker)

@@ -59,7 +59,8 @@ int64_t tcp_accept(struct sock *sk, struct pl_call *call, int flags, struct sock
 static int start(struct tcp_sock *tp)
 {
 	struct sock *sk = &tp->sk;
-	tp->accept_queue = tp->request_count = tp->request_young = 0;
+	tp->accept_queue = 0;
+	tp->migrates = false;
 	tp->ack.pending = 0;
 	sk->state = TCP_LISTEN;
 	/* The port may have to be given up: reuse that suits sockets which connect does not suit two that listen. */
@@ -105,12 +106,28 @@ static void forget_child(struct tcp_request *request)
 	tcp_request_free(request);
 }
 
+/* Nobody is woken: who waits on the other listener sees it when he looks again, as on Linux. */
+static bool migrate_child(struct tcp_request *request)
+{
+	struct tcp_sock *target = tcp_migrate_target(request);
+	if (!target)
+		return false;
+	tcp_migrate_hold(request, target);
+	tcp_accept_enqueue(request, request->child);
+	COUNT(target->sk.stack, TcpExt, TCPMigrateReqSuccess);
+	return true;
+}
+
 void tcp_listen_stop(struct tcp_sock *tp)
 {
-	while (tp->requests)
+	bool migrates = tcp_migrate_begin(tp);
+	while (tp->requests && !migrates)
 		tcp_request_drop(tp->requests);
-	while (tp->accept_first)
-		forget_child(accept_dequeue(tp));
+	while (tp->accept_first) {
+		struct tcp_request *request = accept_dequeue(tp);
+		if (!migrate_child(request))
+			forget_child(request);
+	}
 	while (tp->fastopenq.rst_first) {
 		struct tcp_request *request = tp->fastopenq.rst_first;
 		tp->fastopenq.rst_first = request->next;

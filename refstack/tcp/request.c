@@ -89,7 +89,7 @@ void tcp_request_free(struct tcp_request *request)
 }
 
 /* Out of the listener's list of handshakes; false: it was not there. */
-static bool request_unlink(struct tcp_request *request)
+static bool leave_list(struct tcp_request *request)
 {
 	struct tcp_sock *listener = request->listener;
 	struct tcp_request **at = &listener->requests;
@@ -102,9 +102,33 @@ static bool request_unlink(struct tcp_request *request)
 	listener->request_count--;
 	if (!request->num_timeout)
 		listener->request_young--;
-	timer_cancel(listener->sk.stack, &request->timer);
-	tcp_entry_remove(listener->sk.stack, &request->entry);
 	return true;
+}
+
+static void enter_list(struct tcp_request *request)
+{
+	struct tcp_sock *listener = request->listener;
+	request->next = listener->requests;
+	listener->requests = request;
+	listener->request_count++;
+	if (!request->num_timeout)
+		listener->request_young++;
+}
+
+static void request_unlink(struct tcp_request *request)
+{
+	if (!leave_list(request))
+		return;
+	timer_cancel(request->stack, &request->timer);
+	tcp_entry_remove(request->stack, &request->entry);
+}
+
+void tcp_request_move(struct tcp_request *request, struct tcp_sock *target)
+{
+	bool listed = leave_list(request);
+	tcp_migrate_hold(request, target);
+	if (listed)
+		enter_list(request);
 }
 
 void tcp_request_drop(struct tcp_request *request)
@@ -115,12 +139,8 @@ void tcp_request_drop(struct tcp_request *request)
 
 void tcp_request_enter(struct tcp_request *request)
 {
-	struct tcp_sock *listener = request->listener;
-	struct pl_stack *stack = listener->sk.stack;
-	request->next = listener->requests;
-	listener->requests = request;
-	listener->request_count++;
-	listener->request_young++;
+	struct pl_stack *stack = request->stack;
+	enter_list(request);
 	tcp_entry_insert(stack, &request->entry);
 	tcp_timer_arm(stack, &request->timer, request->timeout);
 }
@@ -299,15 +319,27 @@ static void decide(const struct tcp_request *request, bool *expired, bool *resen
 static void request_timer(struct pl_stack *stack, struct pl_timer *timer)
 {
 	struct tcp_request *request = (struct tcp_request *)((char *)timer - offsetof(struct tcp_request, timer));
-	bool expired, resend;
+	bool expired, resend, moved = request->listener->sk.state != TCP_LISTEN;
+	if (moved) {
+		struct tcp_sock *target = tcp_migrate_target(request);
+		if (!target) {
+			tcp_request_drop(request);
+			return;
+		}
+		tcp_request_move(request, target);
+	}
 	decide(request, &expired, &resend);
 	COUNT(stack, TcpExt, TCPTimeouts);
 	if (!expired && (!resend || tcp_request_retransmit(request) == 0 || request->acked)) {
 		if (!request->num_timeout++)
 			request->listener->request_young--;
 		tcp_timer_arm(stack, timer, tcp_request_timeout(request));
+		if (moved)
+			COUNT(stack, TcpExt, TCPMigrateReqSuccess);
 		return;
 	}
+	if (moved)
+		COUNT(stack, TcpExt, TCPMigrateReqFailure);
 	tcp_request_drop(request);
 }
 
@@ -399,9 +431,28 @@ enum request_check tcp_request_check(struct tcp_request *request, const struct t
 	return flags & TH_ACK ? REQUEST_GOOD : REQUEST_DONE;
 }
 
-struct tcp_sock *tcp_request_segment(struct tcp_request *request, const struct tcp_segment *segment)
+/* The child of a handshake that is complete. A listener that stopped gives the request to the one that took over, and has it back
+ * when that has no room. */
+static struct tcp_sock *complete(struct tcp_request *request, struct tcp_sock *listener, const struct tcp_segment *segment)
 {
-	struct tcp_sock *listener = request->listener;
+	struct tcp_sock *stopped = request->listener;
+	if (stopped == listener)
+		return tcp_child_new(request, segment);
+	sock_hold(&stopped->sk);
+	tcp_request_move(request, listener);
+	struct tcp_sock *child = tcp_child_new(request, segment);
+	if (child) {
+		COUNT(request->stack, TcpExt, TCPMigrateReqSuccess);
+	} else {
+		COUNT(request->stack, TcpExt, TCPMigrateReqFailure);
+		tcp_request_move(request, stopped);
+	}
+	sock_put(&stopped->sk);
+	return child;
+}
+
+struct tcp_sock *tcp_request_segment(struct tcp_request *request, struct tcp_sock *listener, const struct tcp_segment *segment)
+{
 	struct pl_stack *stack = listener->sk.stack;
 	switch (tcp_request_check(request, segment, false)) {
 	case REQUEST_NOT_OURS:
@@ -416,7 +467,7 @@ struct tcp_sock *tcp_request_segment(struct tcp_request *request, const struct t
 		COUNT(stack, TcpExt, TCPDeferAcceptDrop);
 		return NULL;
 	}
-	struct tcp_sock *child = tcp_child_new(request, segment);
+	struct tcp_sock *child = complete(request, listener, segment);
 	if (!child) {
 		/* No room. The peer believes to be connected: it will send, and try us again; or it is told at once. */
 		request->acked = true;

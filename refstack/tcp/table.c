@@ -194,6 +194,16 @@ static struct tcp_sock *pick_from_group(struct tcp_sock *head, struct tcp_sock *
 	return best;
 }
 
+struct tcp_sock *tcp_listener_group_pick(const struct tcp_sock *from, uint16_t port, uint32_t hash)
+{
+	struct tcp_sock *head = from->sk.stack->tcp->listeners[port % LISTENER_BUCKETS];
+	for (struct tcp_sock *tp = head; tp; tp = tp->listen_next)
+		if (tp->sk.reuseport && tp->sk.port == port && tp->sk.local.s_addr == from->sk.local.s_addr &&
+		    tp->sk.bound_link == from->sk.bound_link && tp->sk.uid == from->sk.uid)
+			return pick_from_group(head, tp, hash);
+	return NULL;
+}
+
 static struct tcp_sock *find_listener_at(const struct pl_stack *stack, struct in_addr address, uint16_t port, int ifindex,
 					 uint32_t hash)
 {

@@ -12,6 +12,7 @@
  *   connect.c   SYN-SENT, simultaneous open       listen.c    LISTEN, accept queue
  *   request.c   handshakes under way: SYN-ACK and its timer, the third segment, the child
  *   syncookie.c fastopen.c timewait.c             keepalive.c
+ *   migrate.c   handshakes that outlive their listener
  *   segment.c   bytes to struct tcp_segment       header.c    headers and options as they are sent
  *   demux.c     from IP to the socket; checksum; listeners, requests, TIME-WAIT
  *   reset.c     segments without a connection: resets, ACKs of requests and TIME-WAIT
@@ -386,6 +387,7 @@ struct tcp_sock {
 	struct tcp_request *request;		/* Fast Open child in SYN-RECV: fastopen_rsk */
 	pl_time syncookie_overflow;		/* when the last cookie was sent */
 	bool syncookie_sent;
+	bool migrates;				/* stopped listening: its handshakes may go on elsewhere (migrate.c) */
 	/* Fast Open, client: */
 	struct tcp_fastopen_request {		/* a sendmsg or connect that puts data or a cookie request into the SYN */
 		struct tcp_fastopen_cookie cookie;
