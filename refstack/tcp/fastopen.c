@@ -25,7 +25,7 @@ void tcp_fastopen_init_key_once(struct pl_stack *stack)
 void tcp_fastopen_queue_tune(struct tcp_sock *listener, int backlog)
 {
 	int most = listener->sk.stack->sysctl.somaxconn;
-	listener->fastopenq.max_qlen = (uint32_t)(backlog < most ? backlog : most);
+	listener->fastopenq.max_qlen = backlog < most ? backlog : most;
 }
 
 static struct tcp_fastopen_cookie make_cookie(const uint8_t key[16], const struct tcp_segment *syn)

@@ -153,7 +153,7 @@ void tcp_listen_forget(struct tcp_sock *tp)
 		tp->fastopenq.rst_first = request->next;
 		tcp_request_free(request);
 	}
-	if (tp->fastopenq.qlen)
+	if (tp->fastopenq.qlen || tp->fastopenq.adopted)
 		for (struct sock *sk = sock_first(stack); sk; sk = sk->all_next)
 			if (sk->proto == &tcp_proto && tcp_sk(sk)->request && tcp_sk(sk)->request->listener == tp)
 				tcp_sk(sk)->request->listener = NULL;

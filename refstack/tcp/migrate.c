@@ -36,9 +36,7 @@ void tcp_migrate_hold(struct tcp_request *request, struct tcp_sock *target)
 
 	sock_hold(&target->sk);
 	request->listener = target;
-	if (request->fastopen && from->fastopenq.qlen) {	/* its handshake is not over */
-		from->fastopenq.qlen--;
-		target->fastopenq.qlen++;
-	}
+	/* Linux does not move its place in the count of Fast Open handshakes: its end makes room for one more here. */
+	target->fastopenq.adopted |= request->fastopen != NULL;
 	sock_put(&from->sk);
 }

@@ -399,7 +399,7 @@ struct tcp_sock {
 	uint8_t fastopen_client_fail;		/* TFO_* of TCP_INFO */
 	struct tcp_saved_syn { uint32_t length; uint8_t bytes[]; } *saved_syn;
 	/* Fast Open, listener: */
-	struct { uint32_t max_qlen, qlen; struct tcp_request *rst_first, *rst_last; uint8_t keys, key[2][16]; } fastopenq;
+	struct { int32_t max_qlen, qlen; bool adopted; struct tcp_request *rst_first, *rst_last; uint8_t keys, key[2][16]; } fastopenq;
 	uint8_t save_syn;			/* TCP_SAVE_SYN */
 	uint32_t tx_delay;			/* TCP_TX_DELAY, microseconds */
 
