@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/ethtool.h>
+#include <linux/fib_rules.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/pkt_sched.h>
@@ -13,11 +14,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-struct reading {
-	struct netstate *state;
-	bool full;			/* more than a netstate holds */
-};
-
 static struct netstate_link *link_of(struct netstate *state, int ifindex)
 {
 	for (unsigned i = 0; i < state->links; i++)
@@ -26,7 +22,7 @@ static struct netstate_link *link_of(struct netstate *state, int ifindex)
 	return NULL;
 }
 
-static uint32_t u32_of(const struct nlattr *attribute)
+uint32_t netstate_u32(const struct nlattr *attribute)
 {
 	return mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t) ? mnl_attr_get_u32(attribute) : 0;
 }
@@ -34,7 +30,7 @@ static uint32_t u32_of(const struct nlattr *attribute)
 static int read_link(const struct nlmsghdr *message, void *data)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
-	struct reading *reading = data;
+	struct netstate_reading *reading = data;
 	struct netstate_link *link = &reading->state->link[reading->state->links];
 	const struct nlattr *attribute;
 
@@ -50,10 +46,10 @@ static int read_link(const struct nlmsghdr *message, void *data)
 			strncpy(link->name, mnl_attr_get_str(attribute), sizeof(link->name) - 1);
 			break;
 		case IFLA_MTU:
-			link->mtu = u32_of(attribute);
+			link->mtu = netstate_u32(attribute);
 			break;
 		case IFLA_TXQLEN:
-			link->txqueuelen = u32_of(attribute);
+			link->txqueuelen = netstate_u32(attribute);
 			break;
 		case IFLA_CARRIER:
 			link->carrier = mnl_attr_get_u8(attribute);
@@ -71,7 +67,7 @@ static int read_link(const struct nlmsghdr *message, void *data)
 static int read_address(const struct nlmsghdr *message, void *data)
 {
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
-	struct reading *reading = data;
+	struct netstate_reading *reading = data;
 	struct netstate_address *entry = &reading->state->address[reading->state->addresses];
 	const struct nlattr *attribute;
 
@@ -88,13 +84,13 @@ static int read_address(const struct nlmsghdr *message, void *data)
 	mnl_attr_for_each(attribute, message, sizeof(*info)) {
 		switch (mnl_attr_get_type(attribute)) {
 		case IFA_LOCAL:
-			entry->address.local.s_addr = u32_of(attribute);
+			entry->address.local.s_addr = netstate_u32(attribute);
 			break;
 		case IFA_ADDRESS:
-			entry->address.peer.s_addr = u32_of(attribute);
+			entry->address.peer.s_addr = netstate_u32(attribute);
 			break;
 		case IFA_BROADCAST:
-			entry->address.broadcast.s_addr = u32_of(attribute);
+			entry->address.broadcast.s_addr = netstate_u32(attribute);
 			break;
 		}
 	}
@@ -104,79 +100,11 @@ static int read_address(const struct nlmsghdr *message, void *data)
 	return MNL_CB_OK;
 }
 
-static void read_metrics(const struct nlattr *nest, struct pl_route *route)
-{
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each_nested(attribute, nest) {
-		unsigned type = mnl_attr_get_type(attribute);
-
-		if (type < sizeof(route->metric) / sizeof(route->metric[0]))
-			route->metric[type] = u32_of(attribute);
-	}
-}
-
-static void read_route_attributes(const struct nlmsghdr *message, struct pl_route *route)
-{
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, message, sizeof(struct rtmsg)) {
-		switch (mnl_attr_get_type(attribute)) {
-		case RTA_DST:
-			route->destination.s_addr = u32_of(attribute);
-			break;
-		case RTA_GATEWAY:
-			route->gateway.s_addr = u32_of(attribute);
-			break;
-		case RTA_PREFSRC:
-			route->preferred_source.s_addr = u32_of(attribute);
-			break;
-		case RTA_OIF:
-			route->ifindex = (int)u32_of(attribute);
-			break;
-		case RTA_PRIORITY:
-			route->priority = u32_of(attribute);
-			break;
-		case RTA_TABLE:
-			route->table = u32_of(attribute);
-			break;
-		case RTA_METRICS:
-			read_metrics(attribute, route);
-			break;
-		}
-	}
-}
-
-/* Routes that the kernel made of addresses are left out: the stack makes its own. */
-static int read_route(const struct nlmsghdr *message, void *data)
-{
-	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
-	struct reading *reading = data;
-	struct pl_route *route = &reading->state->route[reading->state->routes];
-
-	if (info->rtm_family != AF_INET || info->rtm_protocol == RTPROT_KERNEL || info->rtm_flags & RTM_F_CLONED)
-		return MNL_CB_OK;
-	if (reading->state->routes == NETSTATE_ENTRIES) {
-		reading->full = true;
-		return MNL_CB_OK;
-	}
-	memset(route, 0, sizeof(*route));
-	route->prefix_length = info->rtm_dst_len;
-	route->table = info->rtm_table;
-	route->type = info->rtm_type;
-	route->scope = info->rtm_scope;
-	route->tos = info->rtm_tos;
-	route->protocol = info->rtm_protocol;
-	read_route_attributes(message, route);
-	reading->state->routes++;
-	return MNL_CB_OK;
-}
-
 /* Entries that the kernel makes by itself, of groups and broadcasts, have the state NOARP. */
 static int read_neighbour(const struct nlmsghdr *message, void *data)
 {
 	const struct ndmsg *info = mnl_nlmsg_get_payload(message);
-	struct reading *reading = data;
+	struct netstate_reading *reading = data;
 	struct pl_neighbour *entry = &reading->state->neighbour[reading->state->neighbours];
 	const struct nlattr *attribute;
 
@@ -193,7 +121,7 @@ static int read_neighbour(const struct nlmsghdr *message, void *data)
 	mnl_attr_for_each(attribute, message, sizeof(*info)) {
 		switch (mnl_attr_get_type(attribute)) {
 		case NDA_DST:
-			entry->address.s_addr = u32_of(attribute);
+			entry->address.s_addr = netstate_u32(attribute);
 			break;
 		case NDA_LLADDR:
 			entry->has_hwaddr = mnl_attr_get_payload_len(attribute) == sizeof(entry->hwaddr);
@@ -201,7 +129,7 @@ static int read_neighbour(const struct nlmsghdr *message, void *data)
 				memcpy(entry->hwaddr, mnl_attr_get_payload(attribute), sizeof(entry->hwaddr));
 			break;
 		case NDA_FLAGS_EXT:
-			entry->managed = u32_of(attribute) & NTF_EXT_MANAGED;
+			entry->managed = netstate_u32(attribute) & NTF_EXT_MANAGED;
 			break;
 		}
 	}
@@ -220,7 +148,7 @@ static int read_proxy(const struct nlmsghdr *message, void *data)
 static int read_qdisc(const struct nlmsghdr *message, void *data)
 {
 	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
-	struct reading *reading = data;
+	struct netstate_reading *reading = data;
 	struct netstate_link *link = link_of(reading->state, info->tcm_ifindex);
 	const struct nlattr *attribute;
 	bool fifo = false;
@@ -240,7 +168,7 @@ static int read_qdisc(const struct nlmsghdr *message, void *data)
 }
 
 /* Dump one kind of object into the state. */
-static bool dump(struct mnl_socket *socket, uint16_t type, size_t header, mnl_cb_t each, struct reading *reading)
+static bool dump(struct mnl_socket *socket, uint16_t type, size_t header, mnl_cb_t each, struct netstate_reading *reading)
 {
 	static const size_t room = 32768;
 	char *buffer = malloc(room);
@@ -294,21 +222,22 @@ static bool read_offloads(struct netstate *state)
 bool netstate_read(struct netstate *state, const char **error)
 {
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	struct reading reading = { .state = state };
+	struct netstate_reading reading = { .state = state };
 	bool done;
 
 	*state = (struct netstate){ 0 };
 	done = socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 &&
 	       dump(socket, RTM_GETLINK, sizeof(struct ifinfomsg), read_link, &reading) &&
 	       dump(socket, RTM_GETADDR, sizeof(struct ifaddrmsg), read_address, &reading) &&
-	       dump(socket, RTM_GETROUTE, sizeof(struct rtmsg), read_route, &reading) &&
+	       dump(socket, RTM_GETROUTE, sizeof(struct rtmsg), netstate_read_route, &reading) &&
+	       dump(socket, RTM_GETRULE, sizeof(struct fib_rule_hdr), netstate_read_rule, &reading) &&
 	       dump(socket, RTM_GETNEIGH, sizeof(struct ndmsg), read_neighbour, &reading) &&
 	       dump(socket, RTM_GETNEIGH, sizeof(struct ndmsg), read_proxy, &reading) &&
 	       dump(socket, RTM_GETQDISC, sizeof(struct tcmsg), read_qdisc, &reading) && read_offloads(state);
 	if (socket)
 		mnl_socket_close(socket);
 	*error = !done ? "netlink does not tell what the command has set" :
-		 reading.full ? "the command has set more links, addresses, routes or neighbours than can be carried over" : NULL;
+		 reading.full ? "the command has set more links, addresses, routes, rules or neighbours than can be carried over" : NULL;
 	return !*error;
 }
 
@@ -393,6 +322,11 @@ static bool route_over(struct pl_stack *stack, const struct netstate *state, con
 	*route = *from;
 	if (from->ifindex)
 		route->ifindex = stack_link(stack, state, from->ifindex);
+	for (unsigned i = 0; i < from->nexthops; i++) {
+		route->nexthop[i].ifindex = stack_link(stack, state, from->nexthop[i].ifindex);
+		if (route->nexthop[i].ifindex < 0)
+			return false;
+	}
 	return route->ifindex >= 0;
 }
 
@@ -405,7 +339,25 @@ static void apply_routes(struct pl_stack *stack, const struct netstate *before, 
 			pl_route_delete(stack, &route);
 	for (unsigned i = 0; i < after->routes; i++)
 		if (!has_route(before, &after->route[i]) && route_over(stack, after, &after->route[i], &route))
-			pl_route_add(stack, &route, true);
+			pl_route_append(stack, &route);
+}
+
+static bool has_rule(const struct netstate *state, const struct pl_rule *rule)
+{
+	for (unsigned i = 0; i < state->rules; i++)
+		if (!memcmp(&state->rule[i], rule, sizeof(*rule)))
+			return true;
+	return false;
+}
+
+static void apply_rules(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+{
+	for (unsigned i = 0; i < before->rules; i++)
+		if (!has_rule(after, &before->rule[i]))
+			pl_rule_delete(stack, &before->rule[i]);
+	for (unsigned i = 0; i < after->rules; i++)
+		if (!has_rule(before, &after->rule[i]))
+			pl_rule_add(stack, &after->rule[i]);
 }
 
 static const struct pl_neighbour *find_neighbour(const struct netstate *state, const struct pl_neighbour *like)
@@ -458,6 +410,7 @@ void netstate_apply(struct pl_stack *stack, const struct netstate *before, const
 	}
 	apply_addresses(stack, before, after);
 	apply_routes(stack, before, after);
+	apply_rules(stack, before, after);
 	apply_neighbours(stack, before, after);
 }
 

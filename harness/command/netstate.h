@@ -32,8 +32,20 @@ struct netstate {
 	struct netstate_address address[NETSTATE_ENTRIES];
 	struct pl_route route[NETSTATE_ENTRIES];	/* ifindex: in the namespace */
 	struct pl_neighbour neighbour[NETSTATE_ENTRIES];	/* so does ifindex here */
-	unsigned links, addresses, routes, neighbours;
+	struct pl_rule rule[NETSTATE_ENTRIES];
+	unsigned links, addresses, routes, neighbours, rules;
 };
+
+/* Between netstate.c and netstate_route.c: a dump being read. */
+struct nlattr;
+struct nlmsghdr;
+struct netstate_reading {
+	struct netstate *state;
+	bool full;			/* more than a netstate holds */
+};
+uint32_t netstate_u32(const struct nlattr *attribute);	/* 0 for one that is too short */
+int netstate_read_route(const struct nlmsghdr *message, void *reading);
+int netstate_read_rule(const struct nlmsghdr *message, void *reading);
 
 /*
  * Make the stack's neighbours those of the namespace's links, so that `ip neighbour` shows, changes and deletes what the stack knows.

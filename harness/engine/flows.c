@@ -201,6 +201,15 @@ static struct flow *flow_named(const struct run *run, const struct tuple *tuple,
 	return NULL;
 }
 
+/* Does a packet that gives both its addresses go between others than the flow's ends, as one does that the stack forwards? */
+static bool passes_through(const struct tuple *tuple, const struct flow_ends *live, struct in_addr own)
+{
+	struct in_addr local = live->local.s_addr ? live->local : own;
+
+	return tuple->source.s_addr && tuple->destination.s_addr && live->remote.s_addr &&
+	       (tuple->source.s_addr != local.s_addr || tuple->destination.s_addr != live->remote.s_addr);
+}
+
 /* A packet that gives ports or addresses. */
 static struct flow *flow_by_name(struct run *run, const struct packet *packet, const struct tuple *tuple, int protocol,
 				 bool inbound, unsigned link)
@@ -209,7 +218,8 @@ static struct flow *flow_by_name(struct run *run, const struct packet *packet, c
 
 	if (flow)
 		return flow;
-	if (!inbound && run->flow && run->flow->protocol == protocol && run->flow->state != FLOW_LISTENING)
+	if (!inbound && run->flow && run->flow->protocol == protocol && run->flow->state != FLOW_LISTENING &&
+	    !passes_through(tuple, &run->flow->live, link_local(run, link)))
 		return run->flow;
 	if (inbound && protocol == IPPROTO_TCP && (tcp_flags(packet) & (WIRE_SYN | WIRE_ACK | WIRE_RST)) == WIRE_SYN) {
 		flow = flow_passive(run, packet, tuple, link);

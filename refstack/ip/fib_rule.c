@@ -169,6 +169,18 @@ static int check_rule(const struct pl_rule *rule)
 	return 0;
 }
 
+static bool is_same(const struct pl_rule *a, const struct pl_rule *b)
+{
+	return a->priority == b->priority && a->action == b->action && a->table == b->table && a->tos == b->tos &&
+	       a->protocol == b->protocol && a->mark == b->mark && a->mark_mask == b->mark_mask &&
+	       a->source.s_addr == b->source.s_addr && a->source_length == b->source_length &&
+	       a->destination.s_addr == b->destination.s_addr && a->destination_length == b->destination_length &&
+	       !strcmp(a->input_link, b->input_link) && !strcmp(a->output_link, b->output_link) &&
+	       a->has_uids == b->has_uids && !memcmp(a->uids, b->uids, sizeof(a->uids)) &&
+	       !memcmp(a->source_ports, b->source_ports, sizeof(a->source_ports)) &&
+	       !memcmp(a->destination_ports, b->destination_ports, sizeof(a->destination_ports));
+}
+
 int pl_rule_add(struct pl_stack *stack, const struct pl_rule *given)
 {
 	struct pl_rule rule = *given;
@@ -186,7 +198,7 @@ int pl_rule_add(struct pl_stack *stack, const struct pl_rule *given)
 	if (error)
 		return error;
 	for (const struct fib_rule *other = stack->fib->rules; other; other = other->next)
-		if (!memcmp(&other->is, &rule, sizeof(rule)))
+		if (is_same(&other->is, &rule))
 			return -EEXIST;
 	error = rule_new(stack, &rule);
 	if (error)

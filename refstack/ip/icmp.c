@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 
+#include "icmp_probe.h"
 #include "icmp_send.h"
 #include "options.h"
 
@@ -194,7 +195,10 @@ static void receive_echo(struct pl_stack *stack, struct pktbuf *packet)
 	if (stack->sysctl.icmp_echo_ignore_all)
 		return;
 	memcpy(&header, packet->data, sizeof(header));
-	header.type = ICMP_ECHOREPLY;
+	if (header.type == ICMP_ECHO)
+		header.type = ICMP_ECHOREPLY;
+	else if (!icmp_probe_answer(stack, &header, packet->data + sizeof(header), pktbuf_length(packet) - sizeof(header)))
+		return;
 	icmp_send_reply(stack, packet, &header, packet->data + sizeof(header), pktbuf_length(packet) - sizeof(header));
 }
 
@@ -251,6 +255,8 @@ static void receive_checked(struct pl_stack *stack, struct pktbuf *packet)
 			count_bad(stack);
 		else if (icmp->type == ICMP_EXT_ECHOREPLY)
 			receive_reply(stack, packet);
+		else
+			receive_echo(stack, packet);
 		return;
 	}
 	const struct route *route = packet->route;

@@ -142,6 +142,8 @@ struct flow quoted_flow(const struct sock *sk, const struct iphdr *quoted, uint3
 void route_exceptions_flush(struct pl_stack *stack);	/* forget all that was learnt of single destinations */
 /* RTN_* of an address as `ip route get` classes it: local, broadcast, multicast, unicast, ... */
 int address_type(struct pl_stack *stack, struct in_addr address);
+/* The link of an address of this host: one that was set, or one of a subnet that is local as a whole, as 127.0.0.0/8 is. */
+struct link *local_address_link(struct pl_stack *stack, struct in_addr address);
 /* The address to send to `destination` from over `link` (NULL: any), as inet_select_addr chooses it; 0: none. */
 struct in_addr select_source(struct pl_stack *stack, const struct link *link, struct in_addr destination, uint8_t scope);
 

@@ -114,8 +114,7 @@ static int make_output(struct pl_stack *stack, struct flow *flow, uint8_t type, 
 	return 0;
 }
 
-/* The link of an address of this host: one that was set, or one of a subnet that is local as a whole, as 127.0.0.0/8 is. */
-static struct link *local_address_link(struct pl_stack *stack, struct in_addr address)
+struct link *local_address_link(struct pl_stack *stack, struct in_addr address)
 {
 	struct fib_result found = { 0 };
 	struct flow flow = { .destination = address };
