@@ -17,7 +17,7 @@ struct side_flow {
 	uint16_t named_port;		/* local_port, or a stand-in when the stack chose it */
 	uint16_t echo_id;		/* of a ping socket, which the stack chose: part of what tells it */
 	bool isn_known, val_known, id_known;
-	uint32_t isn, first_val;
+	uint32_t isn, isn_before, first_val;
 	uint16_t first_id, last_id;
 	struct side_packet *packets, *last, **tail;
 };

@@ -99,18 +99,28 @@ static struct side_flow *flow_of(struct side *side, const struct packet *packet,
 }
 
 /* --- naming --------------------------------------------------------------------------------------------------------------- */
+static uint32_t distance(uint32_t a, uint32_t b)
+{
+	return a - b < b - a ? a - b : b - a;
+}
+
 /* A connection's first number is that of its first SYN; a new SYN begins a new one. What never had one is as it stands. */
 static void name_sequence(struct side_flow *flow, struct layer *tcp)
 {
-	uint32_t sequence = (uint32_t)wire_get(tcp, WF_TCP_SEQ);
+	uint32_t sequence = (uint32_t)wire_get(tcp, WF_TCP_SEQ), first;
 
 	if ((tcp_flags(tcp) & WIRE_SYN) && !(flow->isn_known && flow->isn == sequence)) {
+		flow->isn_before = flow->isn_known ? flow->isn : sequence;
 		flow->isn_known = true;
 		flow->isn = sequence;
 		flow->val_known = flow->id_known = false;
 	}
-	move(tcp, WF_TCP_SEQ, -flow->isn);
-	move(tcp, WF_TCP_END, -flow->isn);
+	first = flow->isn;
+	/* A reset that answers an acknowledgement takes its number from there (RFC 9293 3.5.2): it may be of the connection before. */
+	if ((tcp_flags(tcp) & (WIRE_RST | WIRE_ACK)) == WIRE_RST && distance(sequence, flow->isn_before) < distance(sequence, first))
+		first = flow->isn_before;
+	move(tcp, WF_TCP_SEQ, -first);
+	move(tcp, WF_TCP_END, -first);
 }
 
 /* Timestamps are compared apart, as they follow the time; a digest covers ports and numbers that the stack chose. */

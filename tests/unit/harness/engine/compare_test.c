@@ -15,7 +15,7 @@
 	"+.1 close(3) = 0\n"
 
 static struct side_made {
-	const char *syn, *ack;		/* what connect and the SYN-ACK make it send */
+	const char *syn, *ack, *more;	/* what connect and the SYN-ACK make it send */
 	uint16_t port;
 	pl_time ack_after;
 	int64_t close_result;
@@ -36,12 +36,14 @@ static void inject(struct fake *made, const struct packet *packet)
 {
 	if (side->ack)
 		fake_send(side->ack_after, side->ack, side->port, 8080);
+	if (side->more)
+		fake_send(side->ack_after, side->more, side->port, 8080);
 }
 
 static void setup(void)
 {
-	sides[0] = (struct side_made){ "S 1000:1000(0) win 500 <mss 1460>", ". 1001:1001(0) ack 1 win 500", 40000, 0, 0 };
-	sides[1] = (struct side_made){ "S 7000:7000(0) win 500 <mss 1460>", ". 7001:7001(0) ack 1 win 500", 50000, 0, 0 };
+	sides[0] = (struct side_made){ "S 1000:1000(0) win 500 <mss 1460>", ". 1001:1001(0) ack 1 win 500", NULL, 40000, 0, 0 };
+	sides[1] = (struct side_made){ "S 7000:7000(0) win 500 <mss 1460>", ". 7001:7001(0) ack 1 win 500", NULL, 50000, 0, 0 };
 }
 TestSuite(compare, .init = setup);
 
@@ -73,6 +75,19 @@ Test(compare, ports_and_first_numbers_stand_for_each_other)
 {
 	compare_with(true, true);
 	cr_assert(divergence.same, "%s", divergence.reason);
+}
+
+Test(compare, a_reset_may_have_the_number_of_the_connection_before)
+{
+	sides[0].ack = "S 90000:90000(0) win 500 <mss 1460>";
+	sides[0].more = "R 1001:1001(0) win 0";
+	sides[1].ack = "S 97000:97000(0) win 500 <mss 1460>";
+	sides[1].more = "R 7001:7001(0) win 0";
+	compare_with(true, true);
+	cr_assert(divergence.same, "%s", divergence.reason);
+	sides[1].more = "R 7002:7002(0) win 0";
+	compare_with(true, true);
+	DIFFERS(4, "tcp.seq");
 }
 
 Test(compare, a_window_that_differs)
