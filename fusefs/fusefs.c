@@ -133,27 +133,30 @@ static void op_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, 
 		op_getattr(request, ino, info);
 }
 
-/* Offsets 1 and 2 follow "." and ".."; beyond them an entry's offset is its inode plus 2. */
+/* Offsets 1 and 2 follow "." and ".."; behind an entry the offset is its inode plus 2. */
 static void op_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
 {
 	struct fusefs *fs = enter(request);
 	char *buffer = malloc(size);
 	size_t used = 0;
 
-	for (off_t at = offset; buffer && at < (off_t)fs->nodes.count + 2; at++) {
+	for (off_t at = offset, next; buffer && at >= 0 && at <= (off_t)fs->nodes.count + 2; at = next) {
 		struct stat attributes = { .st_ino = ino, .st_mode = S_IFDIR };
 		const char *name = at == 0 ? "." : "..";
 		size_t entry;
 
+		next = at + 1;
 		if (at >= 2) {
-			struct node *node = node_of(&fs->nodes, (uint64_t)at - 1);
+			uint64_t found = node_next(&fs->nodes, ino, (uint64_t)at - 2);
+			struct node *node = node_of(&fs->nodes, found);
 
-			if (!node || node->parent != ino || at == 2)
-				continue;
+			if (!node)
+				break;
 			attributes = node_stat(fs, node);
 			name = node->path + node->name;
+			next = (off_t)found + 2;
 		}
-		entry = fuse_add_direntry(request, buffer + used, size - used, name, &attributes, at + 1);
+		entry = fuse_add_direntry(request, buffer + used, size - used, name, &attributes, next);
 		if (entry > size - used)
 			break;
 		used += entry;

@@ -23,6 +23,9 @@ struct fusefs_file;
 struct node_table {
 	struct node *node;		/* node[i] has inode i + 1; the root has inode 1 */
 	size_t count, room;
+	uint32_t *bucket;		/* inodes by the hash of their paths: 2 * room of them, 0 for none */
+	uint32_t *order;		/* inodes as folders list them: room of them */
+	size_t ordered;
 	const struct fusefs_file *files;
 	const struct pl_stack *shown;
 	uint64_t generation;
@@ -30,6 +33,8 @@ struct node_table {
 
 struct node *node_of(const struct node_table *table, uint64_t inode);		/* NULL: none, or dead */
 uint64_t node_find(const struct node_table *table, const char *path);		/* dead ones too; 0: none */
+/* The live node of a folder that follows another in its list (0: the first); 0: none. As procfs lists its own. */
+uint64_t node_next(const struct node_table *table, uint64_t folder, uint64_t after);
 /* The folder of a link comes and goes with it; whatever is below is only reached through it. */
 bool node_transient(const struct node *node);
 /* Bring the table up to date with the stack (NULL: the root alone), if its tree has changed. Under the stack's lock. */
