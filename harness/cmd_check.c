@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "cases.h"
 #include "paths.h"
 #include "script/ast.h"
 #include "script/options.h"
@@ -128,14 +129,15 @@ static bool check_one(const struct check_line *line, const char *path, int *stat
 	struct script *script;
 	bool accepted = false;
 	size_t length;
-	char *text = script_read_file(path, &length);
+	const char *name;
+	char *text = script_read_file(case_file(path, &name, line->arena), &length);
 
 	if (!text) {
 		fprintf(stderr, "plumbline check: %s: %s\n", path, strerror(errno));
 		*status = EXIT_USAGE;
 		return false;
 	}
-	script = script_parse(path, text, length, line->define, line->defines, &diagnostics);
+	script = script_parse_case(path, name, text, length, line->define, line->defines, &diagnostics);
 	if (script)
 		accepted = !(line->strict ? script_check : script_check_undefined)(script, &diagnostics);
 	script_free(script);
@@ -155,10 +157,11 @@ int cmd_check(const struct subcommand *self, int argc, char **argv)
 	if (!status && line.help) {
 		usage_help(self);
 	} else if (!status) {
+		cases_expand(&line.paths, line.define, line.defines, line.arena);
 		for (unsigned i = 0; i < line.paths.count; i++)
 			accepted += check_one(&line, line.paths.path[i], &status);
 		if (!status && accepted < line.paths.count)
-			status = EXIT_FAILED;
+			status = EXIT_USAGE;	/* as of any script that cannot be read */
 		if (!line.quiet)
 			printf("%u script%s, %u accepted, %u rejected\n", line.paths.count, line.paths.count == 1 ? "" : "s",
 			       accepted, line.paths.count - accepted);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "cases.h"
 
 #define DEFAULT_SEED 1
 #define WORKERS_MOST 1024
@@ -355,6 +356,7 @@ int command_line_parse(const struct subcommand *self, bool comparing, int argc, 
 	}
 	if (error || line->help)
 		return error;
+	cases_expand(&line->paths, line->define, line->defines, line->arena);
 	if (!line->paths.count)
 		return usage_error(self, "which scripts? Name files, or folders of *.pkt files");
 	if (!line->workers)

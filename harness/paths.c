@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "arena.h"
+#include "cases.h"
 
 static void add(struct paths *paths, const char *path)
 {
@@ -66,8 +67,9 @@ static const char *add_folder(struct paths *paths, const char *folder, struct ar
 const char *paths_add(struct paths *paths, const char *argument, struct arena *arena)
 {
 	struct stat status;
+	const char *name;
 
-	if (stat(argument, &status))
+	if (stat(argument, &status) && stat(case_file(argument, &name, arena), &status))
 		return arena_printf(arena, "%s: %s", argument, strerror(errno));
 	if (S_ISDIR(status.st_mode))
 		return add_folder(paths, argument, arena);

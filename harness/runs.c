@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "cases.h"
 #include "session.h"
 #include "wire/pcap.h"
 
@@ -80,16 +81,16 @@ static void diagnose(const struct diagnostics *diagnostics, const struct script 
 struct script *read_script(const char *path, const struct command_line *line, struct arena *arena, struct outcome *outcome)
 {
 	struct diagnostics diagnostics = { 0 };
-	const char *error;
+	const char *error, *name;
 	size_t length = 0;
-	char *text = read_file(path, arena, &length, &error);
+	char *text = read_file(case_file(path, &name, arena), arena, &length, &error);
 	struct script *script;
 
 	if (!text) {
 		unreadable(outcome, error);
 		return NULL;
 	}
-	script = script_parse(path, text, length, line->define, line->defines, &diagnostics);
+	script = script_parse_case(path, name, text, length, line->define, line->defines, &diagnostics);
 	if (script && !script_check(script, &diagnostics)) {
 		diagnostics_free(&diagnostics);
 		return script;

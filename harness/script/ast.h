@@ -118,6 +118,12 @@ struct script_option {
 	struct source_span span;
 };
 
+/* A table at a script's top: its rows' names. */
+struct script_table {
+	const char **row;
+	unsigned rows;
+};
+
 struct script {
 	const char *path;
 	const char *text;		/* the source, for messages */
@@ -134,6 +140,8 @@ struct script {
 		struct source_span span;
 	} *undefined;
 	unsigned undefineds;
+	struct script_table *table;	/* the script is a case for each row, of several tables for each combination */
+	unsigned tables;
 	struct arena *arena;
 };
 
@@ -162,6 +170,13 @@ struct define {
  */
 struct script *script_parse(const char *path, const char *text, size_t length, const struct define *defines, unsigned count,
 			    struct diagnostics *diagnostics);
+/* The same for one case of a script that has tables: "row", or of several tables "row,row". NULL: the first. */
+struct script *script_parse_case(const char *path, const char *name, const char *text, size_t length,
+				 const struct define *defines, unsigned count, struct diagnostics *diagnostics);
+/* How many cases a script is; 0: it has no table, and is one. */
+unsigned script_cases(const struct script *script);
+/* The name of case number i, in the arena. */
+const char *script_case_name(const struct script *script, unsigned i, struct arena *arena);
 struct script *script_read(const char *path, const struct define *defines, unsigned count, struct diagnostics *diagnostics);
 /* Everything that can be known wrong without running: unknown calls, symbols, fields, impossible times. Number of errors. */
 unsigned script_check(const struct script *script, struct diagnostics *diagnostics);

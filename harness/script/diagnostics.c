@@ -94,6 +94,17 @@ static void underline(const struct source_span *span, const char *text, size_t l
 	fputs(colour ? "\033[0m\n" : "\n", to);
 }
 
+/* In an included file, which is read again for it. */
+static void underline_file(const struct source_span *span, bool colour, FILE *to)
+{
+	size_t length;
+	char *text = script_read_file(span->file, &length);
+
+	if (text)
+		underline(span, text, length, colour, to);
+	free(text);
+}
+
 void diagnostics_print(const struct diagnostics *diagnostics, const struct script *script, const char *path, const char *text,
 		       size_t length, bool colour, void *stream)
 {
@@ -118,7 +129,9 @@ void diagnostics_print(const struct diagnostics *diagnostics, const struct scrip
 			fprintf(to, "%s: ", file);
 		fprintf(to, "%s%s:%s %s\n", colour ? colours[item->level] : "", levels[item->level], colour ? "\033[0m" : "",
 			item->message);
-		if (!item->span.file)
+		if (item->span.file)
+			underline_file(&item->span, colour, to);
+		else
 			underline(&item->span, text, length, colour, to);
 		if (item->expected)
 			fprintf(to, "  expected: %s\n", item->expected);

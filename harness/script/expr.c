@@ -92,7 +92,7 @@ struct expr_member member_named(struct parse *parse, struct slice name, const st
 /* name(argument) = value: the argument is a length that goes with the member. */
 struct expr_member member_called(struct parse *parse, struct expr *call, struct expr *value)
 {
-	struct place place = { call->span.line, call->span.column, call->span.end_line, call->span.end_column, 0, 0 };
+	struct place place = { call->span.line, call->span.column, call->span.end_line, call->span.end_column, 0, 0, NULL };
 
 	if (call->members != 1)
 		parse_error(parse, &place, "one length in the parentheses", "'%s' takes one length, not %u", call->word,
@@ -197,7 +197,7 @@ static bool fold(struct parse *parse, const struct expr *expr, struct number *nu
 		number->value = expr->integer;
 		return true;
 	case EXPR_WORD: {
-		struct place place = { expr->span.line, expr->span.column, expr->span.end_line, expr->span.end_column, 0, 0 };
+		struct place place = { expr->span.line, expr->span.column, expr->span.end_line, expr->span.end_column, 0, 0, NULL };
 
 		*number = parse_word_number(parse, (struct slice){ expr->word, strlen(expr->word) }, &place);
 		return true;

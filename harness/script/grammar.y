@@ -45,7 +45,7 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %locations
 %param {void *scanner}
 %parse-param {struct parse *parse}
-%initial-action { @$ = (struct place){ 1, 1, 1, 1, 0, 0 }; }
+%initial-action { @$ = (struct place){ 1, 1, 1, 1, 0, 0, NULL }; }
 
 %union {
 	struct {
@@ -97,6 +97,7 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %token RIGHT		">>"
 %token IPV4 "ipv4" IPV6 "ipv6" GRE "gre" MPLS "mpls" ENCAP "encap"
 %token ICMP "icmp" IGMP "igmp" UDP "udp" UDPLITE "udplite" RAW "raw"
+%token REPEAT "repeat" INCLUDE "include" TABLE "table" ROW "a row" TABLE_END "}"
 %token ARP "arp" ETH "eth" FRAGMENT "fragment" OF "of"
 %token FLAGS "flags" LABEL "label" EXPECT "expect" NOTHING "nothing" FOR "for"
 
@@ -113,7 +114,7 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %type <item> ip_item gre_item gre_word mpls_item
 %type <flags> flags
 %type <sequence> sequence
-%type <number> unsigned number quantity
+%type <number> unsigned number quantity port
 %type <tcp_options> tcp_options tcp_option_list
 %type <atoms> tcp_option
 %type <atom> atom
@@ -225,7 +226,7 @@ invoked:
 			$$->call->errno_span = parse_span(&@5);
 		}
 		if (@6.end > @6.begin)
-			$$->call->note = parse_string(parse, (struct slice){ parse->script->text + @6.begin + 1,
+			$$->call->note = parse_string(parse, (struct slice){ parse_place_text(parse, &@6) + 1,
 									    @6.end - @6.begin - 2 });
 	}
 ;
@@ -496,7 +497,7 @@ encap:
 tcp:
 	flags sequence fields tcp_options payload
 					{ $$ = body_tcp(parse, $1, $2, $3, $4, $5, &@$); }
-|	unsigned '>' unsigned flags sequence fields tcp_options payload
+|	unsigned '>' port flags sequence fields tcp_options payload
 					{ $$ = body_ports(parse, body_tcp(parse, $4, $5, $6, $7, $8, &@$), $1, $3); }
 ;
 
@@ -551,10 +552,10 @@ payload:
 
 udp:
 	UDP quantity fields payload	{ $$ = body_udp(parse, LAYER_UDP, $3, $2, $4, &@$); }
-|	UDP unsigned '>' unsigned quantity fields payload
+|	UDP port '>' port quantity fields payload
 					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDP, $6, $5, $7, &@$), $2, $4); }
 |	UDPLITE quantity fields payload	{ $$ = body_udp(parse, LAYER_UDPLITE, $3, $2, $4, &@$); }
-|	UDPLITE unsigned '>' unsigned quantity fields payload
+|	UDPLITE port '>' port quantity fields payload
 					{ $$ = body_ports(parse, body_udp(parse, LAYER_UDPLITE, $6, $5, $7, &@$), $2, $4); }
 ;
 
@@ -641,6 +642,11 @@ unsigned:
 number:
 	unsigned
 |	'-' unsigned			{ $$ = $2; $$.value = -$2.value; $$.place = @$; }
+|	quantity
+;
+
+port:
+	unsigned
 |	quantity
 ;
 

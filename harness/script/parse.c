@@ -21,6 +21,7 @@
 
 /* Longer scripts than this are refused: offsets are kept in 32 bits and nobody writes one. */
 #define SCRIPT_LONGEST (64u << 20)
+#define SCRIPT_CASES_MOST 1000000
 
 /* Move the place of the next token over `text`. Columns count bytes from 1. */
 void parse_advance(struct parse *parse, struct place *place, const char *text, unsigned length)
@@ -30,6 +31,7 @@ void parse_advance(struct parse *parse, struct place *place, const char *text, u
 	place->line = parse->line;
 	place->column = parse->column;
 	place->begin = parse->offset;
+	place->in = parse->in;
 	parse->offset += length;
 	for (; newline; newline = memchr(newline + 1, '\n', length - (size_t)(newline + 1 - text))) {
 		parse->line++;
@@ -49,9 +51,14 @@ void parse_unread(struct parse *parse, const struct place *place)
 	parse->offset = place->begin;
 }
 
+const char *parse_place_text(const struct parse *parse, const struct place *place)
+{
+	return (place->in ? place->in->text : parse->script->text) + place->begin;
+}
+
 struct source_span parse_span(const struct place *place)
 {
-	return (struct source_span){ NULL, place->line, place->column, place->end_line, place->end_column };
+	return (struct source_span){ place->in ? place->in->path : NULL, place->line, place->column, place->end_line, place->end_column };
 }
 
 char *parse_string(struct parse *parse, struct slice text)
@@ -90,7 +97,7 @@ void parse_error(struct parse *parse, const struct place *place, const char *exp
  */
 void parse_syntax_error(struct parse *parse, const struct place *place, bool at_end, const char *expected)
 {
-	const char *text = parse->script->text + place->begin;
+	const char *text = parse_place_text(parse, place);
 	int length = (int)(place->end - place->begin);
 	const char *newline = memchr(text, '\n', (size_t)length);
 	bool closing = length == 1 && strchr(")]}", *text);
@@ -100,7 +107,7 @@ void parse_syntax_error(struct parse *parse, const struct place *place, bool at_
 		const struct place *open = &parse->open[depth - 1];
 
 		expected = arena_printf(parse->arena, "%s%sthe '%c' at %d:%d is still open", expected ? expected : "",
-					expected ? "; " : "", parse->script->text[open->begin], open->line, open->column);
+					expected ? "; " : "", *parse_place_text(parse, open), open->line, open->column);
 	}
 
 	if (parse->string_place.line && parse->string_place.end_line == place->line) {
@@ -198,7 +205,7 @@ static void parse_run(struct parse *parse)
 	yyscan_t scanner = NULL;
 
 	if (script_yylex_init_extra(parse, &scanner)) {
-		parse_error(parse, &(struct place){ 1, 1, 1, 1, 0, 0 }, NULL, "out of memory");
+		parse_error(parse, &(struct place){ 1, 1, 1, 1, 0, 0, NULL }, NULL, "out of memory");
 		return;
 	}
 	/* The arena's copy is writable, as flex needs it; the tree's pointers into it are not meant to be. */
@@ -208,13 +215,40 @@ static void parse_run(struct parse *parse)
 	script_yylex_destroy(scanner);
 }
 
+unsigned script_cases(const struct script *script)
+{
+	unsigned cases = script->tables > 0;
+
+	for (unsigned i = 0; i < script->tables; i++)
+		if (__builtin_mul_overflow(cases, script->table[i].rows, &cases) || cases > SCRIPT_CASES_MOST)
+			return SCRIPT_CASES_MOST;
+	return cases;
+}
+
+const char *script_case_name(const struct script *script, unsigned i, struct arena *arena)
+{
+	const char *name = "";
+
+	/* The last table's rows come one after the other. */
+	for (unsigned table = script->tables; table-- > 0; i /= script->table[table].rows)
+		name = arena_printf(arena, "%s%s%s", script->table[table].row[i % script->table[table].rows], *name ? "," : "", name);
+	return name;
+}
+
 struct script *script_parse(const char *path, const char *text, size_t length, const struct define *defines, unsigned count,
 			    struct diagnostics *diagnostics)
 {
-	struct parse parse = { .define = defines, .defines = count, .diagnostics = diagnostics, .line = 1, .column = 1 };
+	return script_parse_case(path, NULL, text, length, defines, count, diagnostics);
+}
+
+struct script *script_parse_case(const char *path, const char *name, const char *text, size_t length,
+				 const struct define *defines, unsigned count, struct diagnostics *diagnostics)
+{
+	struct parse parse = { .define = defines, .defines = count, .diagnostics = diagnostics, .line = 1, .column = 1,
+			       .wanted_case = name, .last_place = { 1, 1, 1, 1, 0, 0, NULL } };
 
 	if (length > SCRIPT_LONGEST) {
-		parse_error(&parse, &(struct place){ 1, 1, 1, 1, 0, 0 }, NULL, "the script is too long (%zu bytes)", length);
+		parse_error(&parse, &(struct place){ 1, 1, 1, 1, 0, 0, NULL }, NULL, "the script is too long (%zu bytes)", length);
 		return NULL;
 	}
 	parse.script = script_new(path, text, length);
@@ -222,6 +256,11 @@ struct script *script_parse(const char *path, const char *text, size_t length, c
 	parse.tail = &parse.script->events;
 	parse_run(&parse);
 	if (parse.failed) {
+		script_free(parse.script);
+		return NULL;
+	}
+	if (name && !parse.script->tables) {
+		parse_error(&parse, &(struct place){ 0 }, NULL, "the script has no table, so no case '%.80s'", name);
 		script_free(parse.script);
 		return NULL;
 	}

@@ -18,6 +18,17 @@ struct slice {
 struct place {
 	int line, column, end_line, end_column;
 	unsigned begin, end;	/* offsets; end is past the last character */
+	const struct source_text *in;	/* NULL: the script itself */
+};
+
+/* An included file. */
+struct source_text {
+	const char *path, *text;
+	size_t length;
+};
+struct token;
+struct token_chain {
+	struct token *first, *last;
 };
 
 /* A number where the grammar wants one. A word that nothing explains stands for a define to come: unresolved. */
@@ -166,6 +177,13 @@ struct parse {
 	} *own;
 	unsigned offset;
 	int line, column;
+	const struct source_text *in;
+	struct token_frame *frame;	/* tokens that come before those of the text; tokens.c */
+	struct binding *bindings;	/* what words stand for in this row of a table, in this turn of a loop */
+	unsigned replayed, included;
+	int previous;			/* the token before, and its place */
+	struct place last_place;
+	const char *wanted_case;	/* "row" or "row,row"; NULL: the first of each table */
 	bool failed;
 	bool ipv6;
 	struct slice option;		/* name of the option whose value comes next */
@@ -193,9 +211,11 @@ const char *expected_list(struct parse *parse, const char **names, unsigned coun
 void parse_advance(struct parse *parse, struct place *place, const char *text, unsigned length);
 void parse_unread(struct parse *parse, const struct place *place);
 struct source_span parse_span(const struct place *place);
+const char *parse_place_text(const struct parse *parse, const struct place *place);	/* the source from there on */
 char *parse_string(struct parse *parse, struct slice text);	/* NUL-terminated copy in the arena */
 bool slice_is(struct slice text, const char *word);
 bool slice_could_be_define(struct slice word);
+bool slice_ends_table(struct slice line);	/* "}" and blanks */
 void parse_error(struct parse *parse, const struct place *place, const char *expected, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void parse_syntax_error(struct parse *parse, const struct place *place, bool at_end, const char *expected);

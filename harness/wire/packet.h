@@ -53,7 +53,7 @@ enum layer_kind {
 	FIELD(ICMPV6, TYPE, "type", 8) FIELD(ICMPV6, CODE, "code", 8) FIELD(ICMPV6, MTU, "mtu", 32) FIELD(ICMPV6, ID, "id", 16)  \
 	FIELD(ICMPV6, SEQ, "seq", 16) FIELD(ICMPV6, CHECKSUM, "checksum", 16) FIELD(ICMPV6, REST, "rest", 32)                    \
 	FIELD(IGMP, TYPE, "type", 8) FIELD(IGMP, MAXRESP, "maxresp", 8) FIELD(IGMP, CHECKSUM, "checksum", 16)                   \
-	FIELD(IGMP, GROUP, "group", 32) FIELD(IGMP, RESV, "resv", 4) FIELD(IGMP, S, "s", 1) FIELD(IGMP, QRV, "qrv", 3)           \
+	FIELD(IGMP, GROUP, "group", 32) FIELD(IGMP, RESV, "resv", 4) FIELD(IGMP, S, "suppress", 1) FIELD(IGMP, QRV, "qrv", 3)           \
 	FIELD(IGMP, QQIC, "qqic", 8) FIELD(IGMP, NSRCS, "nsrcs", 16) FIELD(IGMP, RESERVED, "reserved", 16)                      \
 	FIELD(IGMP, NRECS, "nrecs", 16)                                                                                        \
 	FIELD(RAW, PROTOCOL, "proto", 8)

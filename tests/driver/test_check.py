@@ -37,7 +37,7 @@ def test_malformed(name):
     said = [line for line in result.stderr.splitlines() if line.startswith(f'{name}.pkt:')]
     assert expected, 'a vector without an expectation'
     assert said == expected
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stdout == ''
 
 
@@ -72,12 +72,12 @@ def test_word_that_a_define_may_explain(tmp_path):
     result = check(path)
     assert result.returncode == 0
     assert "4:29: note: 'MSS' is taken for a define" in result.stderr
-    assert check('--strict', path).returncode == 1
+    assert check('--strict', path).returncode == 2
     for arguments in (['-D', 'MSS=1460'], ['-DMSS=1460'], ['--define=MSS=1460']):
         result = check('--strict', *arguments, path)
         assert (result.returncode, result.stderr) == (0, '')
     result = check('--strict', '-D', 'MSS=70000', path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert 'error: the mss 70000 is out of range' in result.stderr
 
 
@@ -94,7 +94,7 @@ def test_folder(tmp_path):
     script(tmp_path / 'deep', GOOD + 'x', 'b.pkt')
     script(tmp_path, 'not a script', 'notes.txt')
     result = check(str(tmp_path))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stdout == '2 scripts, 1 accepted, 1 rejected\n'
 
 
@@ -104,6 +104,22 @@ def test_usage(arguments, tmp_path):
     result = check(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert result.stderr.startswith('plumbline check: ')
+
+
+def test_cases_of_a_table(tmp_path):
+    """Each row is a script of its own; one can be named; what an included file does wrong is shown in it."""
+    (tmp_path / 'more').mkdir()
+    (tmp_path / 'more' / 'end.inc').write_text('+0 close(3) = 0\n+0 frob(3) = 0\n')
+    path = script(tmp_path, 'table {\ncase | V\none | 1\ntwo | 2\n}\n0 socket(..., SOCK_DGRAM, 0) = 3\n+0 listen(3, V) = 0\n')
+    result = check(path)
+    assert (result.returncode, result.stdout) == (0, '2 scripts, 2 accepted, 0 rejected\n')
+    assert check(path + '[two]').stdout == '1 script, 1 accepted, 0 rejected\n'
+    assert "the table has no row 'three'" in check(path + '[three]').stderr
+    path = script(tmp_path, GOOD + 'include "more/end.inc"\n')
+    result = check(path)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[:3] == [f"{tmp_path}/more/end.inc:2:4: error: unknown call 'frob'", '  +0 frob(3) = 0',
+                                              '     ^~~~']
 
 
 def test_no_colour_in_a_pipe(tmp_path):

@@ -475,7 +475,7 @@ Test(parse, printed_packets_parse_again)
 		"> igmp v2 report group 239.0.0.1",
 		"> igmp leave group 239.0.0.1",
 		"< igmp type 0x13 checksum 0x1234 group 239.0.0.1",
-		"< igmp v3 query maxresp 10 group 239.0.0.1 s 1 qrv 2 qqic 125 {10.0.0.1, 10.0.0.2}",
+		"< igmp v3 query maxresp 10 group 239.0.0.1 suppress 1 qrv 2 qqic 125 {10.0.0.1, 10.0.0.2}",
 		"< igmp v3 query nsrcs 3 {}",
 		"> igmp v3 report []",
 		"> igmp v3 report [to_ex 239.0.0.1 {}, allow 239.0.0.2 {10.0.0.1, 10.0.0.2}, block 239.0.0.3 {10.0.0.1}]",
@@ -516,6 +516,70 @@ Test(parse, fragments)
 	rejected("0 < fragment 4:8 of udp (100)\n", 1, 14, "a fragment cannot begin at byte 4");
 	rejected("0 < fragment 16:8 of udp (100)\n", 1, 17, "the fragment is upside down");
 	rejected("0 < fragment 0:8 of arp who-has 10.0.0.1\n", 1, 14, "only an IPv4 packet has fragments");
+}
+
+static struct script *parse_case(const char *text, const char *name)
+{
+	struct diagnostics diagnostics = { 0 };
+	struct script *script = script_parse_case("test.pkt", name, text, strlen(text), NULL, 0, &diagnostics);
+
+	diagnostics_free(&diagnostics);
+	return script;
+}
+
+Test(parse, tables)
+{
+	static const char text[] = "table {\n\tcase | A | B // names\n\n one | 1 | -1 EINVAL (bad)\n two | (2|4) | 0\n}\n"
+				   "table {\nC\n7\n8\n}\n0 listen(A, C) = B\n";
+	struct script *script = parse(text);
+	struct arena *arena = arena_new();
+	const struct call_spec *call = script->events->call;
+
+	cr_assert_eq(script_cases(script), 4);
+	cr_assert_str_eq(script_case_name(script, 0, arena), "one,1");
+	cr_assert_str_eq(script_case_name(script, 3, arena), "two,2");
+	cr_assert_eq(call->argument[0]->integer, 1);
+	cr_assert_eq(call->argument[1]->integer, 7);
+	cr_assert_str_eq(call->errno_name, "EINVAL");
+	cr_assert_str_eq(call->note, "bad");
+	cr_assert_eq(call->argument[0]->span.line, 4);
+	cr_assert_eq(call->argument[0]->span.column, 8);
+	script_free(script);
+	script = parse_case(text, "two,2");
+	call = script->events->call;
+	cr_assert_eq(call->argument[0]->kind, EXPR_OR);
+	cr_assert_eq(call->argument[1]->integer, 8);
+	script_free(script);
+	cr_assert_null(parse_case(text, "three,1"));
+	cr_assert_null(parse_case("0 close(3) = 0\n", "one"));
+	arena_free(arena);
+	rejected("table {\nA|B\n1\n}\n0 close(A) = 0\n", 3, 1, "this row has 1 cell");
+	rejected("table {\nA\n}\n0 close(A) = 0\n", 1, 1, "this table has no rows");
+	rejected("table {\nA\n1\n0 close(A) = 0\n", 1, 1, "this table is never closed");
+	rejected("table {\nA b\n1\n}\n0 close(A) = 0\n", 2, 1, "this cannot be the name of a column");
+	rejected("table {\ncase|A\nx|1\nx|2\n}\n0 close(A) = 0\n", 4, 1, "there are two rows 'x'");
+}
+
+Test(parse, blocks_said_several_times)
+{
+	struct script *script = parse("repeat 2 { for i in 1 to 3 { +0 close(i) = 0 } for S in 7, (8 + 1) { +0 listen(3, S) = 0 } }\n");
+	static const int64_t wanted[] = { 1, 2, 3, 1, 2, 3 };
+	unsigned closes = 0, listens = 0;
+
+	cr_assert_eq(script->event_count, 10);
+	for (const struct event *event = script->events; event; event = event->next) {
+		if (!strcmp(event->call->name, "close"))
+			cr_assert_eq(event->call->argument[0]->integer, wanted[closes++]);
+		else
+			listens++;
+	}
+	cr_assert(closes == 6 && listens == 4);
+	script_free(script);
+	rejected("repeat x { +0 close(3) = 0 }\n", 1, 1, "this is not how a block is repeated");
+	rejected("repeat 2 { +0 close(3) = 0\n", 1, 1, "this block is never closed");
+	rejected("for in 1 { +0 close(3) = 0 }\n", 1, 8, "this is not how a loop is written");
+	rejected("repeat 3000 { repeat 3000 { +0 close(3) = 0 } }\n", 1, 43, "the blocks of this script become too long");
+	rejected("include \"/nowhere\" 0 close(3) = 0\n", 1, 9, "cannot read '/nowhere'");
 }
 
 Test(parse, underlines)
