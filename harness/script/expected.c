@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORDS_MOST 12
+#define WORDS_MOST 16
 
 /* A row applies when all of `all` are possible; it then stands for them and for `also`. Rows are tried in order. */
 static const struct group {
@@ -21,7 +21,7 @@ static const struct group {
 	  { "igmp", "udplite", "arp", "encap", "a word", "a decimal number", "'-'", "'.'", "a hexadecimal number" } },
 	/* Words of the grammar that may also be names add nothing to "a word". */
 	{ "a word", { "a word", "ipv4", "for" }, { "a header field", "gre", "mpls", "encap", "icmp", "udp", "raw", "ipv6" } },
-	{ "a word", { "a word" }, { "udplite", "igmp", "arp", "eth", "fragment", "of", "flags", "label", "expect", "nothing" } },
+	{ "a word", { "a word" }, { "udplite", "igmp", "arp", "eth", "fragment", "of", "repeat", "include", "flags", "label", "expect", "nothing" } },
 	{ "a packet, a call, a command or Python code",
 	  { "'<'", "'>'", "a command in backticks", "Python code" },
 	  { "a word", "...", "expect" } },

@@ -102,7 +102,7 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %token FLAGS "flags" LABEL "label" EXPECT "expect" NOTHING "nothing" FOR "for"
 
 %type <text> name IPV4 IPV6 GRE MPLS ENCAP ICMP IGMP UDP UDPLITE RAW FLAGS LABEL EXPECT NOTHING FOR
-%type <text> ARP ETH FRAGMENT OF HWADDR hwaddr
+%type <text> REPEAT INCLUDE ARP ETH FRAGMENT OF HWADDR hwaddr
 %type <text> OPTION VALUE INTEGER HEX FLOAT WORD FIELD STRING COMMAND CODE IPV4_ADDRESS IPV6_ADDRESS errno
 %type <timing> time_rule
 %type <time> time seconds
@@ -347,7 +347,7 @@ strings:
 
 name:
 	WORD | FIELD | IPV4 | IPV6 | GRE | MPLS | ENCAP | ICMP | IGMP | UDP | UDPLITE | RAW | FLAGS | LABEL
-|	EXPECT | NOTHING | FOR | ARP | ETH | FRAGMENT | OF
+|	EXPECT | NOTHING | FOR | ARP | ETH | FRAGMENT | OF | REPEAT | INCLUDE
 ;
 
 /* Packets. */

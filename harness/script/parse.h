@@ -181,6 +181,7 @@ struct parse {
 	struct token_frame *frame;	/* tokens that come before those of the text; tokens.c */
 	struct binding *bindings;	/* what words stand for in this row of a table, in this turn of a loop */
 	unsigned replayed, included;
+	unsigned brackets;		/* ( and [ that are open */
 	int previous;			/* the token before, and its place */
 	struct place last_place;
 	const char *wanted_case;	/* "row" or "row,row"; NULL: the first of each table */

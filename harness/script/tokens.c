@@ -672,8 +672,8 @@ int script_yylex(SCRIPT_YYSTYPE *value, SCRIPT_YYLTYPE *place, void *scanner)
 
 	for (;;) {
 		token = meant_next(parse, scanner);
-		/* "expect nothing for T" */
-		if (token.kind == T_FOR && parse->previous == T_NOTHING)
+		/* "expect nothing for T", and words of notes and in brackets, which are nothing but words */
+		if (parse->brackets || (token.kind == T_FOR && parse->previous == T_NOTHING))
 			break;
 		if (token.kind != T_REPEAT && token.kind != T_FOR && token.kind != T_INCLUDE && token.kind != T_TABLE)
 			break;
@@ -685,6 +685,8 @@ int script_yylex(SCRIPT_YYSTYPE *value, SCRIPT_YYLTYPE *place, void *scanner)
 	/* The end of the text is where its last word is. */
 	if (token.place.line)
 		parse->last_place = token.place;
+	parse->brackets += token.kind == '(' || token.kind == '[';
+	parse->brackets -= parse->brackets && (token.kind == ')' || token.kind == ']');
 	*value = token.value;
 	*place = parse->last_place;
 	return parse->previous = token.kind;

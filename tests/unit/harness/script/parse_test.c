@@ -575,6 +575,9 @@ Test(parse, blocks_said_several_times)
 	}
 	cr_assert(closes == 6 && listens == 4);
 	script_free(script);
+	script = parse("0 close(3) = -1 EBADF (for a repeat of include)\n");
+	cr_assert_str_eq(script->events->call->note, "for a repeat of include");
+	script_free(script);
 	rejected("repeat x { +0 close(3) = 0 }\n", 1, 1, "this is not how a block is repeated");
 	rejected("repeat 2 { +0 close(3) = 0\n", 1, 1, "this block is never closed");
 	rejected("for in 1 { +0 close(3) = 0 }\n", 1, 8, "this is not how a loop is written");
