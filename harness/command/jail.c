@@ -268,6 +268,7 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 
 	if (has_ethernet(jail))
 		netstate_show_neighbours(jail->stack);
+	netstate_show_conf(jail->stack);
 	if (!netstate_read(before, error))
 		return -1;
 	status = shell_run(jail->shell, command, false, arena, error);

@@ -48,6 +48,12 @@ int netstate_read_route(const struct nlmsghdr *message, void *reading);
 int netstate_read_rule(const struct nlmsghdr *message, void *reading);
 
 /*
+ * Let the namespace's links promote secondary addresses where the stack's do: what becomes of a link's addresses when one is deleted
+ * there is carried over afterwards. Neither the tree, which stands over the namespace's own files, nor `sysctl` reaches them.
+ */
+void netstate_show_conf(struct pl_stack *stack);
+
+/*
  * Make the stack's neighbours those of the namespace's links, so that `ip neighbour` shows, changes and deletes what the stack knows.
  * What netlink refuses is left out.
  */

@@ -103,8 +103,7 @@ bool icmp_global_allows(struct pl_stack *stack, uint8_t type, uint8_t code, bool
 
 			host->credit = credit < stack->sysctl.icmp_msgs_burst ? (int32_t)credit : stack->sysctl.icmp_msgs_burst;
 			host->credit_stamp = now;
-			if (host->credit > 0)
-				return true;
+			return true;	/* whoever comes when it grows may pass, even where nothing may be saved up */
 		}
 	}
 	COUNT(stack, Icmp, OutRateLimitGlobal);
