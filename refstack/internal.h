@@ -27,6 +27,7 @@ struct icmp_host;
 struct fib;
 struct descriptor_table;
 struct neighbour_table;
+struct netfilter;
 
 struct pl_stack {
 	pl_time now;
@@ -48,6 +49,7 @@ struct pl_stack {
 	struct fib *fib;		/* ip/route.c */
 	struct ip_host *ip;		/* ip/: fragments, ids, path MTU exceptions */
 	struct icmp_host *icmp;		/* ip/icmp.c: rate limits */
+	struct netfilter *netfilter;	/* netfilter/: rules and connections; NULL until a table is set */
 	struct descriptor_table *descriptors;	/* socket/ */
 	struct tcp_host *tcp;		/* tcp/ */
 	struct udp_host *udp;		/* udp/, with UDP-Lite */
@@ -111,6 +113,8 @@ int ip_host_new(struct pl_stack *stack);
 void ip_host_free(struct pl_stack *stack);
 int icmp_host_new(struct pl_stack *stack);
 void icmp_host_free(struct pl_stack *stack);
+int netfilter_host_new(struct pl_stack *stack);
+void netfilter_host_free(struct pl_stack *stack);
 int socket_host_new(struct pl_stack *stack);
 void socket_host_free(struct pl_stack *stack);	/* cancels waiting calls, then destroys every descriptor and socket, silently */
 int tcp_host_new(struct pl_stack *stack);

@@ -6,6 +6,7 @@ const struct stack_part stack_parts[] = {
 	{ ip_host_new, ip_host_free },
 	{ icmp_host_new, icmp_host_free },
 	{ neighbour_host_new, neighbour_host_free },
+	{ netfilter_host_new, netfilter_host_free },
 	{ link_host_new, link_host_free },
 	{ tcp_host_new, tcp_host_free },
 	{ udp_host_new, udp_host_free },

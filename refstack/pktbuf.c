@@ -20,6 +20,7 @@
 
 #include "internal.h"
 #include "ip/ip.h"
+#include "netfilter/conntrack.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -119,6 +120,9 @@ struct pktbuf *pktbuf_copy(struct pl_stack *stack, const struct pktbuf *packet, 
 	copy->references = 1;
 	copy->owner = NULL;
 	copy->charge = NULL;
+	copy->assigned = NULL;
+	if (copy->conntrack)
+		conntrack_hold(copy->conntrack);
 	if (copy->route)
 		route_hold(copy->route);
 	return copy;
@@ -143,6 +147,9 @@ void pktbuf_free(struct pl_stack *stack, struct pktbuf *packet)
 	if (!packet || --packet->references > 0)
 		return;
 	pktbuf_orphan(packet);
+	conntrack_put(packet->conntrack);
+	if (packet->assigned)
+		sock_put(packet->assigned);
 	if (packet->route)
 		route_put(stack, packet->route);
 	stack->usage.packets--;

@@ -19,6 +19,7 @@ struct pl_stack;
 struct sock;
 struct link;
 struct route;
+struct conntrack;
 
 /* sizeof(struct sk_buff) and sizeof(struct skb_shared_info) on x86-64, cache aligned. */
 #define SKB_OVERHEAD 256
@@ -58,6 +59,9 @@ struct pktbuf {
 	uint32_t tailroom;		/* bytes that Linux could still append to this packet's head when merging packets */
 	uint16_t frag_max_size;		/* reassembled: its largest fragment; 0: came whole */
 	bool frag_df;			/* reassembled: a largest fragment had DF */
+	struct conntrack *conntrack;	/* the connection that it is part of, as netfilter/ tracks them; held */
+	uint8_t conntrack_info;		/* enum ip_conntrack_info; without a connection 0, or INFO_UNTRACKED */
+	struct sock *assigned;		/* TPROXY gave it to this socket; held */
 	struct ip_options_found options;
 	union {				/* the protocol that holds the packet keeps its own state here */
 		uint64_t align;

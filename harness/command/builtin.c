@@ -262,6 +262,8 @@ static const struct form {
 	{ "ip", builtin_ip_mine, builtin_ip_run },
 	{ "tc", builtin_tc_mine, builtin_tc_run },
 	{ "ethtool", builtin_ethtool_mine, builtin_ethtool_run },
+	{ "iptables", builtin_iptables_mine, builtin_iptables_run },
+	{ "iptables-legacy", builtin_iptables_mine, builtin_iptables_run },
 };
 
 static const struct form file_form = { NULL, file_mine, file_run };

@@ -31,6 +31,8 @@ bool builtin_ip_mine(struct builtin *b, const struct shell_command *command);
 int builtin_ip_run(struct builtin *b, const struct shell_command *command);
 bool builtin_tc_mine(struct builtin *b, const struct shell_command *command);
 int builtin_tc_run(struct builtin *b, const struct shell_command *command);
+bool builtin_iptables_mine(struct builtin *b, const struct shell_command *command);
+int builtin_iptables_run(struct builtin *b, const struct shell_command *command);
 bool builtin_ethtool_mine(struct builtin *b, const struct shell_command *command);
 int builtin_ethtool_run(struct builtin *b, const struct shell_command *command);
 

@@ -29,6 +29,7 @@
 #include "../arena.h"
 #include "../target/kernel.h"
 #include "../target/shell.h"
+#include "filter_mirror.h"
 #include "netstate.h"
 #include "remember.h"
 
@@ -269,7 +270,7 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 	if (has_ethernet(jail))
 		netstate_show_neighbours(jail->stack);
 	netstate_show_conf(jail->stack);
-	if (!netstate_read(before, error))
+	if (!netstate_read(before, error) || !filter_mirror_show(jail->stack, error))
 		return -1;
 	status = shell_run(jail->shell, command, false, arena, error);
 	if (status == 0 && !netstate_read(after, error))
@@ -278,6 +279,7 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 		init_record_network(jail->recording, before, after);
 		pl_stack_lock(jail->stack);
 		netstate_apply(jail->stack, before, after);
+		status = filter_mirror_take(jail->stack, jail->recording, arena, error);
 		pl_stack_unlock(jail->stack);
 	}
 	return status;

@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <plumbline/filter.h>
 #include <plumbline/sysctl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,11 @@ struct init_file {
 	unsigned mode;
 };
 
+struct init_filter {
+	struct init_filter *next;
+	struct pl_filter_table *table;	/* of malloc: freed when the recording is thrown away, else as long as the process */
+};
+
 struct init_effect {
 	struct init_effect *next;
 	struct arena *arena;		/* that it lies in */
@@ -56,6 +62,7 @@ struct init_effect {
 	struct init_write *write, **write_tail;
 	struct init_file *file;
 	const struct netstate *before, *after;
+	struct init_filter *filter;	/* tables of the packet filter, the last first */
 };
 
 struct init_recording {
@@ -249,6 +256,14 @@ const struct init_effect *init_recall(const struct target_config *config, const 
 	return effect;
 }
 
+static void filter_repeat(const struct init_filter *filter, struct pl_stack *stack)
+{
+	if (!filter)
+		return;
+	filter_repeat(filter->next, stack);
+	pl_filter_set(stack, filter->table);
+}
+
 void init_repeat(const struct init_effect *effect, struct pl_stack *stack)
 {
 	for (const struct init_write *write = effect->write; write; write = write->next) {
@@ -258,6 +273,7 @@ void init_repeat(const struct init_effect *effect, struct pl_stack *stack)
 	}
 	if (effect->before)
 		netstate_apply(stack, effect->before, effect->after);
+	filter_repeat(effect->filter, stack);
 }
 
 const char *init_file(const struct init_effect *effect, const char *path, size_t *length, unsigned *mode)
@@ -439,11 +455,26 @@ static bool key_holds(struct init_recording *recording)
 	       key.length == recording->effect->key_length && !memcmp(key.bytes, recording->effect->key, key.length);
 }
 
+void init_record_filter(struct init_recording *recording, const struct pl_filter_table *table)
+{
+	struct init_filter *filter;
+
+	if (!recording)
+		return;
+	filter = arena_alloc(recording->arena, sizeof(*filter));
+	filter->table = pl_filter_copy(table);
+	filter->next = recording->effect->filter;
+	if (filter->table)
+		recording->effect->filter = filter;
+}
+
 void init_record_end(struct init_recording *recording, bool done)
 {
 	if (!recording)
 		return;
 	if (!done || !files_keep(recording) || !key_holds(recording)) {
+		for (struct init_filter *filter = recording->effect->filter; filter; filter = filter->next)
+			pl_filter_free(filter->table);
 		arena_free(recording->arena);
 		return;
 	}

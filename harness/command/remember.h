@@ -28,6 +28,8 @@ const char *init_file(const struct init_effect *effect, const char *path, size_t
 struct init_recording *init_record(const struct target_config *config, const char *command);
 void init_record_write(struct init_recording *recording, const char *path, const char *text, size_t length, int64_t position);
 void init_record_network(struct init_recording *recording, const struct netstate *before, const struct netstate *after);
+struct pl_filter_table;
+void init_record_filter(struct init_recording *recording, const struct pl_filter_table *table);	/* copied */
 void init_record_end(struct init_recording *recording, bool done);
 
 #endif

@@ -18,6 +18,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -41,6 +42,8 @@
 #include "../arena.h"
 
 #define SYSTEM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define PREFERRED_PATH "/proc/driver"	/* of these processes alone: see iptables_prefer */
+#define LEGACY_IPTABLES "/usr/sbin/xtables-legacy-multi"
 #define URGENT_NICE (-15)
 #define OUTPUT_MOST 4096		/* of what a failed command printed, this much of the end goes into the message */
 
@@ -201,7 +204,7 @@ static int64_t processor_time(const struct rusage *usage)
 static _Noreturn void shells_main(const struct shell_side *side)
 {
 	const char *path = getenv("PATH");
-	char number[16], history[48], search[4096];
+	char number[16], history[48], search[4096 + 64];
 	struct shell_request request;
 
 	dup2(side->output, STDOUT_FILENO);
@@ -210,9 +213,9 @@ static _Noreturn void shells_main(const struct shell_side *side)
 	snprintf(number, sizeof(number), "%d", (int)getpid());
 	setenv("PACKETDRILL_PID", number, 1);
 	/* The system's own programs come first, whatever else this machine has put before them: python3 is Debian's. */
-	if (path)
-		snprintf(search, sizeof(search), SYSTEM_PATH ":%s", path);
-	setenv("PATH", path ? search : SYSTEM_PATH, 1);
+	snprintf(search, sizeof(search), "%s" SYSTEM_PATH "%s%s", access(PREFERRED_PATH "/iptables", X_OK) ? "" : PREFERRED_PATH ":",
+		 path ? ":" : "", path ? path : "");
+	setenv("PATH", search, 1);
 	/* nstat(8) tells what changed since it was last run, by anybody of this user; scripts mean: by this script. */
 	snprintf(history, sizeof(history), "/tmp/nstat-history-%d", (int)side->number);
 	setenv("NSTAT_HISTORY", history, 1);
@@ -253,6 +256,24 @@ static pid_t fork_numbered(pid_t number)
 	return pid < 0 ? (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : pid;
 }
 
+/*
+ * Where a machine's iptables is the one for nf_tables, the commands find the one for ip_tables first: what rules mean on the
+ * reference stack is what they mean there, and their tables can be read back.
+ */
+static void iptables_prefer(void)
+{
+	static const char *const names[] = { "iptables", "iptables-save", "iptables-restore" };
+	char chosen[PATH_MAX], place[64];
+
+	if (access(LEGACY_IPTABLES, X_OK) || !realpath("/usr/sbin/iptables", chosen) || !strcmp(chosen, LEGACY_IPTABLES) ||
+	    mount("tmpfs", PREFERRED_PATH, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4k") < 0)
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(place, sizeof(place), PREFERRED_PATH "/%s", names[i]);
+		(void)!symlink(LEGACY_IPTABLES, place);
+	}
+}
+
 /* /proc as this pid namespace has it, /sys as this network namespace has it, seen by these processes only. */
 static bool mounts_make(void)
 {
@@ -260,6 +281,7 @@ static bool mounts_make(void)
 		return false;
 	mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	iptables_prefer();
 	return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "options.h"
 #include "output.h"
+#include "../netfilter/netfilter.h"
 
 static void decrement_ttl(struct iphdr *ip)
 {
@@ -17,6 +18,7 @@ void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 {
 	struct iphdr *ip = ip_header(packet);
 	struct route *route = packet->route;
+	int error;
 
 	if (packet->packet_type != PACKET_HOST) {
 		pktbuf_free(stack, packet);
@@ -38,7 +40,8 @@ void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 	COUNT(stack, Ip, ForwDatagrams);
 	packet->forwarded = true;
 	uint32_t mtu = route_forward_mtu(stack, route);
-	if (pktbuf_length(packet) > mtu && (ip->frag_off & htons(IP_DF)) && !packet->gso_size) {
+	bool too_long = pktbuf_length(packet) > mtu && (packet->frag_max_size > mtu || !packet->df_allowed_frag);
+	if (too_long && (ip->frag_off & htons(IP_DF)) && !packet->gso_size) {
 		COUNT(stack, Ip, FragFails);
 		icmp_send_error(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
 		pktbuf_free(stack, packet);
@@ -47,6 +50,10 @@ void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 	decrement_ttl(ip);
 	if (route->do_redirect && !packet->options.source_route)
 		icmp_send_redirect(stack, packet);
+	packet = nf_hook(stack, packet, NF_INET_FORWARD, packet->link, route->link, NULL, &error);
+	if (!packet)
+		return;
+	route = packet->route;
 	if (packet->options.length)
 		options_forward(stack, packet);
 	packet->gateway = route->gateway;

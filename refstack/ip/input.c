@@ -7,6 +7,7 @@
 #include "forward.h"
 #include "options.h"
 #include "reassemble.h"
+#include "../netfilter/netfilter.h"
 
 /* Drops with the counter named; every way out of input without delivery goes through here. */
 static void drop(struct pl_stack *stack, struct pktbuf *packet, enum counter counter)
@@ -62,12 +63,17 @@ static bool check_header(struct pl_stack *stack, struct pktbuf *packet)
 
 void ip_receive(struct pl_stack *stack, struct pktbuf *packet)
 {
+	int error;
+
 	if (packet->packet_type == PACKET_OTHERHOST) {
 		pktbuf_free(stack, packet);
 		return;
 	}
 	count_arrival(stack, packet, CNT_Ip_InReceives, CNT_IpExt_InOctets);
-	if (check_header(stack, packet))
+	if (!check_header(stack, packet))
+		return;
+	packet = nf_hook(stack, packet, NF_INET_PRE_ROUTING, packet->link, NULL, NULL, &error);
+	if (packet)
 		ip_receive_checked(stack, packet);
 }
 
@@ -132,13 +138,18 @@ void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet)
 void ip_deliver(struct pl_stack *stack, struct pktbuf *packet)
 {
 	const struct iphdr *ip = ip_header(packet);
+	int error;
 
 	if (ip->frag_off & htons(IP_MF | IP_OFFMASK)) {
 		packet = reassemble(stack, packet, REASSEMBLE_LOCAL);
 		if (!packet)
 			return;
-		ip = ip_header(packet);
 	}
+	packet = nf_hook(stack, packet, NF_INET_LOCAL_IN, packet->link, NULL, NULL, &error);
+	if (!packet)
+		return;
+	nf_packet_forget(packet);
+	ip = ip_header(packet);
 	packet->transport = packet->network + ip->ihl * 4u;
 	pktbuf_pull(packet, (size_t)(packet->transport - packet->data));
 	uint8_t protocol = ip->protocol;

@@ -9,6 +9,7 @@
 #include "host.h"
 #include "options.h"
 #include "output.h"
+#include "../netfilter/netfilter.h"
 
 /* --- identification ----------------------------------------------------------------------------------------------- */
 
@@ -193,7 +194,11 @@ static int finish_output(struct pl_stack *stack, struct pktbuf *packet, struct s
 static void copy_to_self(struct pl_stack *stack, struct pktbuf *packet)
 {
 	struct pktbuf *copy = pktbuf_copy(stack, packet, IP_HEADROOM);
+	int error;
 
+	if (!copy)
+		return;
+	copy = nf_hook(stack, copy, NF_INET_POST_ROUTING, NULL, copy->link, NULL, &error);
 	if (!copy)
 		return;
 	copy->packet_type = PACKET_LOOPBACK;
@@ -203,6 +208,8 @@ static void copy_to_self(struct pl_stack *stack, struct pktbuf *packet)
 int ip_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk)
 {
 	const struct route *route = packet->route;
+	struct link *in = packet->forwarded ? packet->link : NULL;
+	int error;
 
 	packet->link = route->link;
 	if (route->is_local && !(route->link->flags & IFF_LOOPBACK)) {
@@ -217,7 +224,17 @@ int ip_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk)
 			copy_to_self(stack, packet);
 		}
 	}
-	return finish_output(stack, packet, sk);
+	packet = nf_hook(stack, packet, NF_INET_POST_ROUTING, in, packet->link, sk, &error);
+	return packet ? finish_output(stack, packet, sk) : error;
+}
+
+int ip_local_out(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk)
+{
+	int error;
+
+	packet->link = packet->route->link;
+	packet = nf_hook(stack, packet, NF_INET_LOCAL_OUT, NULL, packet->link, sk, &error);
+	return packet ? ip_output(stack, packet, sk) : error;
 }
 
 static struct route *find_route(struct pl_stack *stack, const struct ip_send *send, int *error)
@@ -283,5 +300,5 @@ int ip_send_packet(struct pl_stack *stack, struct pktbuf *packet, const struct i
 	}
 	write_header(stack, packet, send, route);
 	COUNT(stack, Ip, OutRequests);
-	return ip_output(stack, packet, send->sk);
+	return ip_local_out(stack, packet, send->sk);
 }

@@ -6,5 +6,7 @@
 
 /* Send a packet whose header is complete, by packet->route. Consumes it. 0 or -errno as link_send and fragmentation have it. */
 int ip_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk);
+/* The same for one that this host made: the filter's output rules see it first. -EPERM: they dropped it. */
+int ip_local_out(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk);
 
 #endif

@@ -115,12 +115,15 @@ static void expire(struct pl_stack *stack, struct pl_timer *timer)
 		first = take_first(queue);
 		first->link = link_by_index(stack, queue->ifindex);
 	}
+	bool on_the_way = queue->user == REASSEMBLE_CONNTRACK_IN || queue->user == REASSEMBLE_CONNTRACK_OUT;
 	kill_queue(queue);
 	if (first && first->link && route_input(stack, first, &route) == 0) {
 		if (first->route)
 			route_put(stack, first->route);
 		first->route = route;
-		icmp_send_error(stack, first, ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME, 0);
+		/* Put together for the filter's sake: of what only passes through, its own receiver tells. */
+		if (!on_the_way || route->type == RTN_LOCAL)
+			icmp_send_error(stack, first, ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME, 0);
 	}
 	pktbuf_free(stack, first);
 }
@@ -315,6 +318,8 @@ static struct pktbuf *join(struct fragment_queue *queue, struct link *link)
 	whole->truesize = queue->memory;
 	whole->link = link;
 	whole->input_ifindex = first->input_ifindex;
+	whole->gateway = first->gateway;
+	whole->priority = first->priority;
 	whole->arrival = first->arrival;
 	whole->packet_type = first->packet_type;
 	whole->mark = first->mark;

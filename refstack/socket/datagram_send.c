@@ -363,7 +363,7 @@ static void tell_sent(struct sock *sk, const struct pktbuf *packet, const struct
 static int transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip, const struct datagram_send *send)
 {
 	struct pktbuf *held = send->timestamp_flags & TX_ANY ? pktbuf_hold(packet) : NULL;
-	int error = ip ? ip_send_packet(sk->stack, packet, ip) : ip_output(sk->stack, packet, sk);
+	int error = ip ? ip_send_packet(sk->stack, packet, ip) : ip_local_out(sk->stack, packet, sk);
 
 	if (held && !error)
 		tell_sent(sk, held, send);

@@ -18,6 +18,7 @@ static void *global_field(struct sysctls *sysctls, const struct sysctl_row *row)
 	case PLACE_IPV4:
 	case PLACE_ROUTE:
 	case PLACE_IPV6:
+	case PLACE_NETFILTER:
 	case PLACE_COUNT:
 		break;
 	}

@@ -8,6 +8,7 @@ static const char *const folders[PLACE_COUNT] = {
 	[PLACE_IPV4] = "net/ipv4",
 	[PLACE_ROUTE] = "net/ipv4/route",
 	[PLACE_IPV6] = "net/ipv6",
+	[PLACE_NETFILTER] = "net/netfilter",
 	[PLACE_CONF] = "net/ipv4/conf/IF",
 	[PLACE_NEIGH] = "net/ipv4/neigh/IF",
 };

@@ -14,6 +14,7 @@ static const char *const place_folder[PLACE_COUNT] = {
 	[PLACE_IPV4] = "net/ipv4",
 	[PLACE_ROUTE] = "net/ipv4/route",
 	[PLACE_IPV6] = "net/ipv6",
+	[PLACE_NETFILTER] = "net/netfilter",
 	[PLACE_CONF] = "net/ipv4/conf",
 	[PLACE_NEIGH] = "net/ipv4/neigh",
 };

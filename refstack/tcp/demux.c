@@ -3,6 +3,8 @@
  */
 #include "conn.h"
 
+#include "../netfilter/netfilter.h"
+
 static void note_segment(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	uint32_t packets = segment->packet->gso_segs ? segment->packet->gso_segs : 1;
@@ -82,7 +84,10 @@ static void to_timewait(struct tcp_timewait *tw, const struct tcp_segment *segme
 	case TIMEWAIT_DONE:
 		break;
 	case TIMEWAIT_SYN:
-		listener = tcp_listener_find(stack, segment->destination, segment->destination_port, segment->source,
+		if (nf_assigned_socket(segment->packet))
+			listener = (struct tcp_sock *)nf_assigned_socket(segment->packet);
+		else
+			listener = tcp_listener_find(stack, segment->destination, segment->destination_port, segment->source,
 					     segment->source_port, segment->packet->input_ifindex);
 		if (listener) {
 			tcp_timewait_free(tw);
@@ -121,8 +126,10 @@ static void dispatch(struct pl_stack *stack, const struct tcp_segment *segment)
 		}
 		return;
 	}
-	struct tcp_sock *listener = tcp_listener_find(stack, segment->destination, segment->destination_port, segment->source,
-						      segment->source_port, ifindex);
+	struct sock *assigned = nf_assigned_socket(segment->packet);
+	struct tcp_sock *listener = assigned ? (struct tcp_sock *)assigned :
+					       tcp_listener_find(stack, segment->destination, segment->destination_port,
+								 segment->source, segment->source_port, ifindex);
 	if (listener)
 		to_socket(listener, segment);
 	else

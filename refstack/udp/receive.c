@@ -4,6 +4,7 @@
  * The length is checked on arrival, and the checksum of a short datagram; that of a longer one when it is read, as Linux does: a
  * wrong one is dropped by the reader (or by poll and FIONREAD, which look for it so that they do not promise what is not there).
  */
+#include "../netfilter/netfilter.h"
 #include "udp.h"
 
 #include <netinet/udp.h>
@@ -205,7 +206,9 @@ static bool udp_receive(struct pl_stack *stack, struct pktbuf *packet)
 		deliver_multicast(stack, packet, source_port, port);
 		return true;
 	}
-	sk = udp_lookup(stack, lite, ip_source(packet), source_port, ip_destination(packet), port, packet->input_ifindex);
+	sk = nf_assigned_socket(packet);
+	if (!sk)
+		sk = udp_lookup(stack, lite, ip_source(packet), source_port, ip_destination(packet), port, packet->input_ifindex);
 	if (sk)
 		deliver(stack, sk, packet);
 	else

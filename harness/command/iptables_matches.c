@@ -1,0 +1,691 @@
+/* The matches' options, read into the structures of <linux/netfilter/xt_*.h>. */
+#include "iptables.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_addrtype.h>
+#include <linux/netfilter/xt_comment.h>
+#include <linux/netfilter/xt_connmark.h>
+#include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_dscp.h>
+#include <linux/netfilter/xt_ecn.h>
+#include <linux/netfilter/xt_iprange.h>
+#include <linux/netfilter/xt_length.h>
+#include <linux/netfilter/xt_limit.h>
+#include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter/xt_multiport.h>
+#include <linux/netfilter/xt_owner.h>
+#include <linux/netfilter/xt_pkttype.h>
+#include <linux/netfilter/xt_quota.h>
+#include <linux/netfilter/xt_statistic.h>
+#include <linux/netfilter/xt_string.h>
+#include <linux/netfilter/xt_tcpmss.h>
+#include <linux/netfilter/xt_tcpudp.h>
+#include <linux/netfilter_ipv4/ipt_ttl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define OPTIONS(...) ((const struct iptables_option[]){ __VA_ARGS__, { 0 } })
+#define VALUE(name) { name, false, true }
+#define PLAIN(name) { name, false, false }
+#define FLAG(name) { name, true, true }
+
+/* --- tcp, udp ----------------------------------------------------------------------------------------------------------- */
+
+/* A comma-separated list of flags: ALL, NONE, or names. */
+static bool tcp_flags(const char *text, uint8_t *flags)
+{
+	static const char *const names[] = { "FIN", "SYN", "RST", "PSH", "ACK", "URG", NULL };
+
+	*flags = 0;
+	if (!strcasecmp(text, "ALL"))
+		*flags = 0x3f;
+	if (!strcasecmp(text, "ALL") || !strcasecmp(text, "NONE"))
+		return true;
+	for (;;) {
+		size_t length = strcspn(text, ",");
+		int word = iptables_word(text, length, names, true);
+
+		if (word < 0)
+			return false;
+		*flags |= (uint8_t)(1u << word);
+		if (!text[length])
+			return true;
+		text += length + 1;
+	}
+}
+
+static void tcp_begin(struct iptables_part *part)
+{
+	struct xt_tcp *tcp = (struct xt_tcp *)part->data;
+
+	tcp->spts[1] = tcp->dpts[1] = UINT16_MAX;
+}
+
+static bool tcp_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_tcp *tcp = (struct xt_tcp *)part->data;
+	uint32_t option;
+
+	switch (which) {
+	case 0:
+	case 1:
+		tcp->invflags |= invert ? XT_TCP_INV_SRCPT : 0;
+		return iptables_ports(value, ':', part->ip, &tcp->spts[0], &tcp->spts[1]);
+	case 2:
+	case 3:
+		tcp->invflags |= invert ? XT_TCP_INV_DSTPT : 0;
+		return iptables_ports(value, ':', part->ip, &tcp->dpts[0], &tcp->dpts[1]);
+	case 4:
+		tcp->invflags |= invert ? XT_TCP_INV_FLAGS : 0;
+		tcp->flg_mask = 0x17;	/* SYN alone of SYN, RST, ACK and FIN */
+		tcp->flg_cmp = 0x02;
+		return true;
+	case 5:
+		tcp->invflags |= invert ? XT_TCP_INV_FLAGS : 0;
+		return tcp_flags(value, &tcp->flg_mask) && tcp_flags(second, &tcp->flg_cmp);
+	default:
+		tcp->invflags |= invert ? XT_TCP_INV_OPTION : 0;
+		if (!iptables_u32(value, 255, &option) || !option)
+			return false;
+		tcp->option = (uint8_t)option;
+		return true;
+	}
+}
+
+static void udp_begin(struct iptables_part *part)
+{
+	struct xt_udp *udp = (struct xt_udp *)part->data;
+
+	udp->spts[1] = udp->dpts[1] = UINT16_MAX;
+}
+
+static bool udp_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_udp *udp = (struct xt_udp *)part->data;
+
+	if (which < 2) {
+		udp->invflags |= invert ? XT_UDP_INV_SRCPT : 0;
+		return iptables_ports(value, ':', part->ip, &udp->spts[0], &udp->spts[1]);
+	}
+	udp->invflags |= invert ? XT_UDP_INV_DSTPT : 0;
+	return iptables_ports(value, ':', part->ip, &udp->dpts[0], &udp->dpts[1]);
+}
+
+/* --- icmp --------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	uint8_t type, low, high;
+} icmp_names[] = {
+	{ "any", 0xff, 0, 0xff }, { "echo-reply", 0, 0, 0xff }, { "pong", 0, 0, 0xff }, { "destination-unreachable", 3, 0, 0xff },
+	{ "network-unreachable", 3, 0, 0 }, { "host-unreachable", 3, 1, 1 }, { "protocol-unreachable", 3, 2, 2 },
+	{ "port-unreachable", 3, 3, 3 }, { "fragmentation-needed", 3, 4, 4 }, { "source-route-failed", 3, 5, 5 },
+	{ "network-unknown", 3, 6, 6 }, { "host-unknown", 3, 7, 7 }, { "network-prohibited", 3, 9, 9 },
+	{ "host-prohibited", 3, 10, 10 }, { "TOS-network-unreachable", 3, 11, 11 }, { "TOS-host-unreachable", 3, 12, 12 },
+	{ "communication-prohibited", 3, 13, 13 }, { "host-precedence-violation", 3, 14, 14 }, { "precedence-cutoff", 3, 15, 15 },
+	{ "source-quench", 4, 0, 0xff }, { "redirect", 5, 0, 0xff }, { "network-redirect", 5, 0, 0 },
+	{ "host-redirect", 5, 1, 1 }, { "TOS-network-redirect", 5, 2, 2 }, { "TOS-host-redirect", 5, 3, 3 },
+	{ "echo-request", 8, 0, 0xff }, { "ping", 8, 0, 0xff }, { "router-advertisement", 9, 0, 0xff },
+	{ "router-solicitation", 10, 0, 0xff }, { "time-exceeded", 11, 0, 0xff }, { "ttl-exceeded", 11, 0, 0xff },
+	{ "ttl-zero-during-transit", 11, 0, 0 }, { "ttl-zero-during-reassembly", 11, 1, 1 }, { "parameter-problem", 12, 0, 0xff },
+	{ "ip-header-bad", 12, 0, 0 }, { "required-option-missing", 12, 1, 1 }, { "timestamp-request", 13, 0, 0xff },
+	{ "timestamp-reply", 14, 0, 0xff }, { "address-mask-request", 17, 0, 0xff }, { "address-mask-reply", 18, 0, 0xff },
+};
+
+static void icmp_begin(struct iptables_part *part)
+{
+	struct ipt_icmp *icmp = (struct ipt_icmp *)part->data;
+
+	icmp->type = 0xff;
+	icmp->code[1] = 0xff;
+}
+
+static bool icmp_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct ipt_icmp *icmp = (struct ipt_icmp *)part->data;
+	const char *slash = strchr(value, '/');
+	char first[8];
+	uint32_t type, code = 0;
+
+	icmp->invflags |= invert ? IPT_ICMP_INV : 0;
+	for (size_t i = 0; i < sizeof(icmp_names) / sizeof(icmp_names[0]); i++)
+		if (!strcasecmp(icmp_names[i].name, value)) {
+			icmp->type = icmp_names[i].type;
+			icmp->code[0] = icmp_names[i].low;
+			icmp->code[1] = icmp_names[i].high;
+			return true;
+		}
+	snprintf(first, sizeof(first), "%.*s", slash ? (int)(slash - value) : 7, value);
+	if (!iptables_u32(first, 255, &type) || (slash && !iptables_u32(slash + 1, 255, &code)))
+		return false;
+	icmp->type = (uint8_t)type;
+	icmp->code[0] = (uint8_t)code;
+	icmp->code[1] = slash ? (uint8_t)code : 0xff;
+	return true;
+}
+
+/* --- multiport ------------------------------------------------------------------------------------------------------------ */
+
+static bool multiport_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const uint8_t flags[] = { XT_MULTIPORT_SOURCE, XT_MULTIPORT_SOURCE, XT_MULTIPORT_DESTINATION,
+					 XT_MULTIPORT_DESTINATION, XT_MULTIPORT_EITHER };
+	struct xt_multiport_v1 *list = (struct xt_multiport_v1 *)part->data;
+	char one[64];
+
+	list->flags = flags[which];
+	list->invert = invert;
+	while (*value) {
+		size_t length = strcspn(value, ",");
+		uint16_t low, high;
+
+		if (length >= sizeof(one))
+			return false;
+		snprintf(one, sizeof(one), "%.*s", (int)length, value);
+		bool is_range = strchr(one, ':');
+		if (list->count + 1u + is_range > XT_MULTI_PORTS || !iptables_ports(one, ':', part->ip, &low, &high))
+			return false;
+		list->pflags[list->count] = is_range;
+		list->ports[list->count++] = low;
+		if (is_range)
+			list->ports[list->count++] = high;
+		value += length + (value[length] == ',');
+	}
+	return list->count;
+}
+
+static bool multiport_finish(struct iptables_part *part)
+{
+	uint16_t protocol = part->ip->invflags & IPT_INV_PROTO ? 0 : part->ip->proto;
+
+	return part->seen && (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE ||
+			      protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP);
+}
+
+/* --- numbers --------------------------------------------------------------------------------------------------------------- */
+
+static bool length_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_length_info *length = (struct xt_length_info *)part->data;
+	uint32_t low, high;
+
+	if (!iptables_range(value, ':', UINT16_MAX, &low, &high))
+		return false;
+	*length = (struct xt_length_info){ (uint16_t)low, (uint16_t)high, invert };
+	return true;
+}
+
+static bool tcpmss_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_tcpmss_match_info *mss = (struct xt_tcpmss_match_info *)part->data;
+	uint32_t low, high;
+
+	if (!iptables_range(value, ':', UINT16_MAX, &low, &high))
+		return false;
+	*mss = (struct xt_tcpmss_match_info){ (uint16_t)low, (uint16_t)high, invert };
+	return true;
+}
+
+static bool ttl_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const uint8_t modes[] = { IPT_TTL_EQ, IPT_TTL_EQ, IPT_TTL_LT, IPT_TTL_GT };
+	struct ipt_ttl_info *ttl = (struct ipt_ttl_info *)part->data;
+	uint32_t number;
+
+	if (!iptables_u32(value, 255, &number) || (invert && which > 1))
+		return false;
+	*ttl = (struct ipt_ttl_info){ invert ? IPT_TTL_NE : modes[which], (uint8_t)number };
+	return true;
+}
+
+static bool tos_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_tos_match_info *tos = (struct xt_tos_match_info *)part->data;
+
+	tos->invert = invert;
+	return iptables_tos(value, &tos->tos_value, &tos->tos_mask);
+}
+
+static bool dscp_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_dscp_info *dscp = (struct xt_dscp_info *)part->data;
+	uint32_t number;
+
+	dscp->invert = invert;
+	if (which == 1)
+		return iptables_dscp_class(value, &dscp->dscp);
+	if (!iptables_u32(value, 63, &number))
+		return false;
+	dscp->dscp = (uint8_t)number;
+	return true;
+}
+
+static bool ecn_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const uint8_t operations[] = { XT_ECN_OP_MATCH_CWR, XT_ECN_OP_MATCH_ECE, XT_ECN_OP_MATCH_IP };
+	struct xt_ecn_info *ecn = (struct xt_ecn_info *)part->data;
+	uint32_t number = 0;
+
+	ecn->operation |= operations[which];
+	ecn->invert |= invert ? operations[which] : 0;
+	if (which == 2 && !iptables_u32(value, 3, &number))
+		return false;
+	if (which == 2)
+		ecn->ip_ect = (uint8_t)number;
+	return true;
+}
+
+static bool mark_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_mark_mtinfo1 *mark = (struct xt_mark_mtinfo1 *)part->data;	/* connmark has the same members */
+
+	_Static_assert(sizeof(struct xt_connmark_mtinfo1) == sizeof(struct xt_mark_mtinfo1), "mark and connmark");
+	mark->invert = invert;
+	return iptables_masked(value, &mark->mark, &mark->mask);
+}
+
+static bool needs_option(struct iptables_part *part)
+{
+	return part->seen;
+}
+
+/* --- rates ------------------------------------------------------------------------------------------------------------------ */
+
+static void limit_begin(struct iptables_part *part)
+{
+	struct xt_rateinfo *rate = (struct xt_rateinfo *)part->data;
+
+	rate->avg = XT_LIMIT_SCALE * 3600u / 3;
+	rate->burst = 5;
+}
+
+static bool limit_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const struct {
+		const char *name;
+		uint32_t seconds;
+	} units[] = { { "second", 1 }, { "minute", 60 }, { "hour", 3600 }, { "day", 86400 } };
+	struct xt_rateinfo *rate = (struct xt_rateinfo *)part->data;
+	const char *slash = strchr(value, '/');
+	uint32_t seconds = slash ? 0 : 1, count;
+	char first[16];
+
+	if (which == 1)
+		return iptables_u32(value, 10000, &rate->burst);
+	for (size_t i = 0; slash && slash[1] && i < sizeof(units) / sizeof(units[0]) && !seconds; i++)
+		if (!strncasecmp(units[i].name, slash + 1, strlen(slash + 1)))
+			seconds = units[i].seconds;
+	snprintf(first, sizeof(first), "%.*s", slash ? (int)(slash - value) : 15, value);
+	if (!seconds || !iptables_u32(first, UINT32_MAX, &count) || !count || count / seconds > XT_LIMIT_SCALE)
+		return false;
+	rate->avg = XT_LIMIT_SCALE * seconds / count;
+	return rate->avg;
+}
+
+static bool quota_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_quota_info *quota = (struct xt_quota_info *)part->data;
+	unsigned long long bytes;
+
+	if (!iptables_number(value, UINT64_MAX, &bytes))
+		return false;
+	quota->flags = invert ? XT_QUOTA_INVERT : 0;
+	quota->quota = bytes;
+	return true;
+}
+
+static bool statistic_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_statistic_info *statistic = (struct xt_statistic_info *)part->data;
+	uint32_t number;
+	double probability;
+	char *end;
+
+	statistic->flags |= invert ? XT_STATISTIC_INVERT : 0;
+	switch (which) {
+	case 0:
+		statistic->mode = !strcmp(value, "nth") ? XT_STATISTIC_MODE_NTH : XT_STATISTIC_MODE_RANDOM;
+		return !strcmp(value, "nth") || !strcmp(value, "random");
+	case 1:
+		probability = strtod(value, &end);
+		statistic->u.random.probability = (uint32_t)(0x80000000u * probability + 0.5);
+		return end > value && !*end && probability >= 0 && probability <= 1;
+	case 2:
+		if (!iptables_u32(value, UINT32_MAX, &number) || !number)
+			return false;
+		statistic->u.nth.every = number - 1;
+		return true;
+	default:
+		return iptables_u32(value, UINT32_MAX, &statistic->u.nth.packet);
+	}
+}
+
+/* The kernel counts from here up to `every`: the packet of each round that is meant. */
+static bool statistic_finish(struct iptables_part *part)
+{
+	struct xt_statistic_info *statistic = (struct xt_statistic_info *)part->data;
+
+	statistic->u.nth.count = statistic->u.nth.every - statistic->u.nth.packet;
+	if (statistic->mode == XT_STATISTIC_MODE_RANDOM)
+		return part->seen == 3;
+	return part->seen == 0xd && statistic->u.nth.packet <= statistic->u.nth.every;
+}
+
+/* --- connections -------------------------------------------------------------------------------------------------------------- */
+
+struct named_bit {
+	const char *name;
+	uint16_t bit;
+};
+
+static bool bits(const char *text, const struct named_bit *names, uint16_t *value)
+{
+	while (*text) {
+		size_t length = strcspn(text, ",");
+		const struct named_bit *found = names;
+
+		while (found->name && (strlen(found->name) != length || strncasecmp(found->name, text, length)))
+			found++;
+		if (!found->name)
+			return false;
+		*value |= found->bit;
+		text += length + (text[length] == ',');
+	}
+	return true;
+}
+
+static const struct named_bit state_names[] = {
+	{ "INVALID", XT_CONNTRACK_STATE_INVALID }, { "NEW", XT_CONNTRACK_STATE_BIT(IP_CT_NEW) },
+	{ "ESTABLISHED", XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) }, { "RELATED", XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) },
+	{ "UNTRACKED", XT_CONNTRACK_STATE_UNTRACKED }, { "SNAT", XT_CONNTRACK_STATE_SNAT }, { "DNAT", XT_CONNTRACK_STATE_DNAT },
+	{ 0 },
+};
+static const struct named_bit status_names[] = {
+	{ "EXPECTED", IPS_EXPECTED }, { "SEEN_REPLY", IPS_SEEN_REPLY }, { "ASSURED", IPS_ASSURED }, { "CONFIRMED", IPS_CONFIRMED },
+	{ 0 },
+};
+
+static bool conntrack_address(struct xt_conntrack_mtinfo3 *rule, unsigned which, const char *value)
+{
+	struct in_addr address, mask;
+	union nf_inet_addr *const sides[][2] = {
+		{ &rule->origsrc_addr, &rule->origsrc_mask }, { &rule->origdst_addr, &rule->origdst_mask },
+		{ &rule->replsrc_addr, &rule->replsrc_mask }, { &rule->repldst_addr, &rule->repldst_mask },
+	};
+
+	if (!iptables_network(value, &address, &mask))
+		return false;
+	sides[which][0]->ip = address.s_addr;
+	if (mask.s_addr == UINT32_MAX)
+		memset(sides[which][1], 0xff, sizeof(*sides[which][1]));
+	else
+		sides[which][1]->ip = mask.s_addr;
+	return true;
+}
+
+static bool conntrack_ports(struct xt_conntrack_mtinfo3 *rule, unsigned which, const char *value)
+{
+	uint32_t low, high;
+
+	if (!iptables_range(value, ':', UINT16_MAX, &low, &high))
+		return false;
+	switch (which) {
+	case 0:
+		rule->origsrc_port = (uint16_t)low;
+		rule->origsrc_port_high = (uint16_t)high;
+		break;
+	case 1:
+		rule->origdst_port = (uint16_t)low;
+		rule->origdst_port_high = (uint16_t)high;
+		break;
+	case 2:
+		rule->replsrc_port = (uint16_t)low;
+		rule->replsrc_port_high = (uint16_t)high;
+		break;
+	default:
+		rule->repldst_port = (uint16_t)low;
+		rule->repldst_port_high = (uint16_t)high;
+		break;
+	}
+	return true;
+}
+
+static bool protocol_number(const char *text, uint16_t *protocol)
+{
+	static const char *const names[] = { "tcp", "udp", "icmp", "udplite", "sctp", "igmp", "gre", NULL };
+	static const uint8_t numbers[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_UDPLITE, IPPROTO_SCTP, IPPROTO_IGMP,
+					   IPPROTO_GRE };
+	int word = iptables_word(text, strlen(text), names, true);
+	uint32_t number;
+
+	if (word >= 0)
+		number = numbers[word];
+	else if (!iptables_u32(text, 255, &number) || !number)
+		return false;
+	*protocol = (uint16_t)number;
+	return true;
+}
+
+static bool conntrack_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const uint16_t flags[] = {
+		XT_CONNTRACK_STATE, XT_CONNTRACK_PROTO, XT_CONNTRACK_STATUS, XT_CONNTRACK_EXPIRES, XT_CONNTRACK_DIRECTION,
+		XT_CONNTRACK_ORIGSRC, XT_CONNTRACK_ORIGDST, XT_CONNTRACK_REPLSRC, XT_CONNTRACK_REPLDST,
+		XT_CONNTRACK_ORIGSRC_PORT, XT_CONNTRACK_ORIGDST_PORT, XT_CONNTRACK_REPLSRC_PORT, XT_CONNTRACK_REPLDST_PORT,
+	};
+	struct xt_conntrack_mtinfo3 *rule = (struct xt_conntrack_mtinfo3 *)part->data;
+
+	rule->match_flags |= flags[which];
+	rule->invert_flags |= invert ? flags[which] : 0;
+	switch (which) {
+	case 0:
+		return bits(value, state_names, &rule->state_mask);
+	case 1:
+		return protocol_number(value, &rule->l4proto);
+	case 2:
+		return bits(value, status_names, &rule->status_mask);
+	case 3:
+		return iptables_range(value, ':', UINT32_MAX, &rule->expires_min, &rule->expires_max);
+	case 4:
+		if (!strcasecmp(value, "REPLY"))
+			rule->invert_flags ^= XT_CONNTRACK_DIRECTION;
+		return !strcasecmp(value, "REPLY") || !strcasecmp(value, "ORIGINAL");
+	default:
+		return which < 9 ? conntrack_address(rule, which - 5, value) : conntrack_ports(rule, which - 9, value);
+	}
+}
+
+static bool state_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_conntrack_mtinfo3 *rule = (struct xt_conntrack_mtinfo3 *)part->data;
+
+	rule->match_flags = XT_CONNTRACK_STATE | XT_CONNTRACK_STATE_ALIAS;
+	rule->invert_flags = invert ? XT_CONNTRACK_STATE : 0;
+	return bits(value, state_names, &rule->state_mask);
+}
+
+/* --- where from, where to, who --------------------------------------------------------------------------------------------------- */
+
+static const struct named_bit type_names[] = {
+	{ "UNSPEC", XT_ADDRTYPE_UNSPEC }, { "UNICAST", XT_ADDRTYPE_UNICAST }, { "LOCAL", XT_ADDRTYPE_LOCAL },
+	{ "BROADCAST", XT_ADDRTYPE_BROADCAST }, { "ANYCAST", XT_ADDRTYPE_ANYCAST }, { "MULTICAST", XT_ADDRTYPE_MULTICAST },
+	{ "BLACKHOLE", XT_ADDRTYPE_BLACKHOLE }, { "UNREACHABLE", XT_ADDRTYPE_UNREACHABLE },
+	{ "PROHIBIT", XT_ADDRTYPE_PROHIBIT }, { 0 },
+};
+
+static bool addrtype_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_addrtype_info_v1 *rule = (struct xt_addrtype_info_v1 *)part->data;
+
+	switch (which) {
+	case 0:
+		rule->flags |= invert ? XT_ADDRTYPE_INVERT_SOURCE : 0;
+		return bits(value, type_names, &rule->source);
+	case 1:
+		rule->flags |= invert ? XT_ADDRTYPE_INVERT_DEST : 0;
+		return bits(value, type_names, &rule->dest);
+	case 2:
+		rule->flags |= XT_ADDRTYPE_LIMIT_IFACE_IN;
+		return true;
+	default:
+		rule->flags |= XT_ADDRTYPE_LIMIT_IFACE_OUT;
+		return true;
+	}
+}
+
+static bool owner_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_owner_match_info *rule = (struct xt_owner_match_info *)part->data;
+
+	switch (which) {
+	case 0:
+		rule->match |= XT_OWNER_UID;
+		rule->invert |= invert ? XT_OWNER_UID : 0;
+		return iptables_range(value, '-', UINT32_MAX - 1, &rule->uid_min, &rule->uid_max);
+	case 1:
+		rule->match |= XT_OWNER_GID;
+		rule->invert |= invert ? XT_OWNER_GID : 0;
+		return iptables_range(value, '-', UINT32_MAX - 1, &rule->gid_min, &rule->gid_max);
+	default:
+		rule->match |= XT_OWNER_SOCKET;
+		rule->invert |= invert ? XT_OWNER_SOCKET : 0;
+		return true;
+	}
+}
+
+static bool iprange_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_iprange_mtinfo *rule = (struct xt_iprange_mtinfo *)part->data;
+	const char *mark = strchr(value, '-');
+	struct in_addr low, high;
+
+	if (!iptables_address(value, mark ? (size_t)(mark - value) : strlen(value), &low))
+		return false;
+	high = low;
+	if (mark && !iptables_address(mark + 1, strlen(mark + 1), &high))
+		return false;
+	if (which == 0) {
+		rule->flags |= (uint8_t)(IPRANGE_SRC | (invert ? IPRANGE_SRC_INV : 0));
+		rule->src_min.ip = low.s_addr;
+		rule->src_max.ip = high.s_addr;
+	} else {
+		rule->flags |= (uint8_t)(IPRANGE_DST | (invert ? IPRANGE_DST_INV : 0));
+		rule->dst_min.ip = low.s_addr;
+		rule->dst_max.ip = high.s_addr;
+	}
+	return true;
+}
+
+static bool pkttype_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const char *const names[] = { "unicast", "broadcast", "multicast", NULL };	/* PACKET_HOST, ... */
+	struct xt_pkttype_info *rule = (struct xt_pkttype_info *)part->data;
+
+	rule->invert = invert;
+	rule->pkttype = iptables_word(value, strlen(value), names, true);
+	return rule->pkttype >= 0;
+}
+
+/* --- text ------------------------------------------------------------------------------------------------------------------------- */
+
+static bool comment_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_comment_info *rule = (struct xt_comment_info *)part->data;
+
+	if (strlen(value) >= sizeof(rule->comment))
+		return false;
+	strcpy(rule->comment, value);
+	return true;
+}
+
+static void string_begin(struct iptables_part *part)
+{
+	((struct xt_string_info *)part->data)->to_offset = UINT16_MAX;
+}
+
+static bool string_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	struct xt_string_info *rule = (struct xt_string_info *)part->data;
+	uint32_t number;
+
+	switch (which) {
+	case 0:
+		rule->u.v1.flags |= invert ? XT_STRING_FLAG_INVERT : 0;
+		rule->patlen = (uint8_t)strlen(value);
+		memcpy(rule->pattern, value, strlen(value) < sizeof(rule->pattern) ? strlen(value) : 0);
+		return *value && strlen(value) < sizeof(rule->pattern);
+	case 1:
+		snprintf(rule->algo, sizeof(rule->algo), "%s", value);
+		return !strcmp(value, "bm") || !strcmp(value, "kmp");
+	case 2:
+	case 3:
+		if (!iptables_u32(value, UINT16_MAX, &number))
+			return false;
+		*(which == 2 ? &rule->from_offset : &rule->to_offset) = (uint16_t)number;
+		return true;
+	default:
+		rule->u.v1.flags |= XT_STRING_FLAG_IGNORECASE;
+		return true;
+	}
+}
+
+static bool string_finish(struct iptables_part *part)
+{
+	return (part->seen & 3) == 3;
+}
+
+const struct iptables_extension iptables_matches[] = {
+	{ "tcp", 0, sizeof(struct xt_tcp), IPPROTO_TCP,
+	  .options = OPTIONS(VALUE("source-port"), VALUE("sport"), VALUE("destination-port"), VALUE("dport"), FLAG("syn"), VALUE("tcp-flags"),
+		  VALUE("tcp-option")), tcp_begin, tcp_read, .two_words = 1 << 5 },
+	{ "udp", 0, sizeof(struct xt_udp), IPPROTO_UDP,
+	  .options = OPTIONS(VALUE("source-port"), VALUE("sport"), VALUE("destination-port"), VALUE("dport")), udp_begin, udp_read },
+	{ "icmp", 0, sizeof(struct ipt_icmp), IPPROTO_ICMP, .options = OPTIONS(VALUE("icmp-type")), icmp_begin, icmp_read },
+	{ "multiport", 1, sizeof(struct xt_multiport_v1), 0,
+	  .options = OPTIONS(VALUE("source-ports"), VALUE("sports"), VALUE("destination-ports"), VALUE("dports"), VALUE("ports")), NULL,
+	  multiport_read, multiport_finish },
+	{ "addrtype", 1, sizeof(struct xt_addrtype_info_v1), 0,
+	  .options = OPTIONS(VALUE("src-type"), VALUE("dst-type"), { "limit-iface-in", true, false }, { "limit-iface-out", true, false }), NULL,
+	  addrtype_read, needs_option },
+	{ "comment", 0, sizeof(struct xt_comment_info), 0, .options = OPTIONS(PLAIN("comment")), NULL, comment_read, needs_option },
+	{ "connmark", 1, sizeof(struct xt_connmark_mtinfo1), 0, .options = OPTIONS(VALUE("mark")), NULL, mark_read, needs_option },
+	{ "conntrack", 3, sizeof(struct xt_conntrack_mtinfo3), 0,
+	  .options = OPTIONS(VALUE("ctstate"), VALUE("ctproto"), VALUE("ctstatus"), VALUE("ctexpire"), PLAIN("ctdir"), VALUE("ctorigsrc"),
+		  VALUE("ctorigdst"), VALUE("ctreplsrc"), VALUE("ctrepldst"), VALUE("ctorigsrcport"), VALUE("ctorigdstport"),
+		  VALUE("ctreplsrcport"), VALUE("ctrepldstport")), NULL, conntrack_read, needs_option },
+	{ "state", 3, sizeof(struct xt_conntrack_mtinfo3), 0, .options = OPTIONS(VALUE("state")), NULL, state_read, needs_option,
+	  .real_name = "conntrack" },
+	{ "dscp", 0, sizeof(struct xt_dscp_info), 0, .options = OPTIONS(VALUE("dscp"), VALUE("dscp-class")), NULL, dscp_read, needs_option },
+	{ "ecn", 0, sizeof(struct xt_ecn_info), 0, .options = OPTIONS(FLAG("ecn-tcp-cwr"), FLAG("ecn-tcp-ece"), VALUE("ecn-ip-ect")), NULL,
+	  ecn_read, needs_option },
+	{ "iprange", 1, sizeof(struct xt_iprange_mtinfo), 0, .options = OPTIONS(VALUE("src-range"), VALUE("dst-range")), NULL, iprange_read,
+	  needs_option },
+	{ "length", 0, sizeof(struct xt_length_info), 0, .options = OPTIONS(VALUE("length")), NULL, length_read, needs_option },
+	{ "limit", 0, sizeof(struct xt_rateinfo), 0, .options = OPTIONS(PLAIN("limit"), PLAIN("limit-burst")), limit_begin, limit_read },
+	{ "mark", 1, sizeof(struct xt_mark_mtinfo1), 0, .options = OPTIONS(VALUE("mark")), NULL, mark_read, needs_option },
+	{ "owner", 1, sizeof(struct xt_owner_match_info), 0, .options = OPTIONS(VALUE("uid-owner"), VALUE("gid-owner"), FLAG("socket-exists")),
+	  NULL, owner_read, needs_option },
+	{ "pkttype", 0, sizeof(struct xt_pkttype_info), 0, .options = OPTIONS(VALUE("pkt-type")), NULL, pkttype_read, needs_option },
+	{ "quota", 0, sizeof(struct xt_quota_info), 0, .options = OPTIONS(VALUE("quota")), NULL, quota_read, needs_option },
+	{ "statistic", 0, sizeof(struct xt_statistic_info), 0,
+	  .options = OPTIONS(PLAIN("mode"), VALUE("probability"), VALUE("every"), PLAIN("packet")), NULL, statistic_read, statistic_finish },
+	{ "string", 1, sizeof(struct xt_string_info), 0,
+	  .options = OPTIONS(VALUE("string"), PLAIN("algo"), PLAIN("from"), PLAIN("to"), { "icase", true, false }), string_begin, string_read,
+	  string_finish },
+	{ "tcpmss", 0, sizeof(struct xt_tcpmss_match_info), 0, .options = OPTIONS(VALUE("mss")), NULL, tcpmss_read, needs_option },
+	{ "tos", 1, sizeof(struct xt_tos_match_info), 0, .options = OPTIONS(VALUE("tos")), NULL, tos_read, needs_option },
+	{ "ttl", 0, sizeof(struct ipt_ttl_info), 0, .options = OPTIONS(VALUE("ttl"), VALUE("ttl-eq"), PLAIN("ttl-lt"), PLAIN("ttl-gt")), NULL,
+	  ttl_read, needs_option },
+	{ 0 },
+};
+
+const struct iptables_extension *iptables_match_find(const char *name)
+{
+	for (const struct iptables_extension *row = iptables_matches; row->name; row++)
+		if (!strcmp(row->name, name))
+			return row;
+	return NULL;
+}

@@ -1,0 +1,97 @@
+/* UDP, ICMP and every other protocol, as the tracker sees them. TCP has a file of its own. */
+#include <arpa/inet.h>
+
+#include "conntrack.h"
+#include "tables.h"
+
+#define STREAM_AFTER (2 * PL_NSEC_PER_SEC)	/* datagrams both ways for so long: more than a question and an answer */
+
+struct ports_header {
+	uint16_t source, destination, length, checksum;
+};
+
+bool transport_checksum_right(const struct pktbuf *packet)
+{
+	const struct iphdr *ip = ip_header(packet);
+	const uint8_t *transport = packet->network + ip->ihl * 4u;
+	size_t length = (size_t)(packet->tail - transport);
+	uint32_t sum = 0;
+
+	if (packet->checksum_ok)
+		return true;
+	if (ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP)
+		sum = checksum_pseudo((struct in_addr){ ip->saddr }, (struct in_addr){ ip->daddr }, ip->protocol, (uint32_t)length);
+	return checksum_finish(checksum_add(transport, length, sum)) == 0;
+}
+
+static pl_time timeout(const struct pl_stack *stack, int jiffies)
+{
+	return jiffies_to_time(stack, jiffies);
+}
+
+static bool udp_is_sound(const struct pl_stack *stack, const struct pktbuf *packet, const struct nf_place *place)
+{
+	uint32_t offset = ip_header(packet)->ihl * 4u;
+	const struct ports_header *udp = pktbuf_at(packet, offset, sizeof(*udp));
+	bool lite = ip_header(packet)->protocol == IPPROTO_UDPLITE;
+
+	if (!udp)
+		return false;
+	uint32_t length = ntohs(udp->length), there = pktbuf_length(packet) - offset;
+	if (lite) {
+		uint32_t coverage = length ? length : there;
+
+		return coverage >= sizeof(*udp) && coverage <= there && udp->checksum;
+	}
+	if (length > there || length < sizeof(*udp))
+		return false;
+	return !udp->checksum || !stack->sysctl.nf_conntrack_checksum || place->hook != NF_INET_PRE_ROUTING ||
+	       transport_checksum_right(packet);
+}
+
+static enum tracked track_udp(struct pl_stack *stack, struct pktbuf *packet, struct conntrack *conntrack,
+			      enum ip_conntrack_info info, const struct nf_place *place)
+{
+	pl_time span = timeout(stack, stack->sysctl.nf_conntrack_udp_timeout);
+
+	if (!udp_is_sound(stack, packet, place))
+		return TRACKED_INVALID;
+	if (!conntrack_is_confirmed(conntrack))
+		conntrack->stream_since = stack->now + STREAM_AFTER;
+	if (conntrack->status & IPS_SEEN_REPLY && stack->now > conntrack->stream_since) {
+		span = timeout(stack, stack->sysctl.nf_conntrack_udp_timeout_stream);
+		conntrack->status |= IPS_ASSURED;
+	}
+	conntrack_refresh(stack, conntrack, info, packet, span);
+	return TRACKED_VALID;
+}
+
+static enum tracked track_icmp(struct pl_stack *stack, struct pktbuf *packet, struct conntrack *conntrack,
+			       enum ip_conntrack_info info)
+{
+	uint8_t type = conntrack->tuple[ORIGINAL].icmp_type;
+
+	if (!conntrack_is_confirmed(conntrack) && type != ICMP_ECHO && type != ICMP_TIMESTAMP && type != ICMP_INFO_REQUEST &&
+	    type != ICMP_ADDRESS)
+		return TRACKED_INVALID;
+	conntrack_refresh(stack, conntrack, info, packet, timeout(stack, stack->sysctl.nf_conntrack_icmp_timeout));
+	return TRACKED_VALID;
+}
+
+enum tracked track_protocol(struct pl_stack *stack, struct pktbuf *packet, struct conntrack *conntrack,
+			    enum ip_conntrack_info info, const struct nf_place *place)
+{
+	switch (conntrack->tuple[ORIGINAL].protocol) {
+	case IPPROTO_TCP:
+		return track_tcp(stack, packet, conntrack, info, place);
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		return track_udp(stack, packet, conntrack, info, place);
+	case IPPROTO_ICMP:
+		return track_icmp(stack, packet, conntrack, info);
+	default:
+		conntrack_refresh(stack, conntrack, info, packet,
+				  timeout(stack, stack->sysctl.nf_conntrack_generic_timeout));
+		return TRACKED_VALID;
+	}
+}
