@@ -23,11 +23,11 @@
 static int type_on(struct pl_stack *stack, const struct link *link, uint32_t address)
 {
 	struct flow flow = { .destination.s_addr = address };
-	const struct fib_entry *entry = NULL;
+	struct fib_result found = { 0 };
 	int type = address_type(stack, flow.destination);
 
-	if (link && (type == RTN_LOCAL || type == RTN_BROADCAST) && fib_lookup(stack, &flow, &entry) == 0 && entry &&
-	    entry->nexthop.link != link)
+	if (link && (type == RTN_LOCAL || type == RTN_BROADCAST) && fib_lookup_local(stack, &flow, &found) == 0 &&
+	    found.nexthop->link != link)
 		return RTN_UNICAST;
 	return type;
 }
