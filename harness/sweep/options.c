@@ -47,9 +47,11 @@ static const struct {
 	int level;
 	const char *name, *options;	/* options: family of their symbols */
 } level_names[] = {
-	{ SOL_SOCKET, "SOL_SOCKET", "SO_" },	     { IPPROTO_IP, "IPPROTO_IP", "IP_" },
-	{ IPPROTO_ICMP, "IPPROTO_ICMP", "ICMP_" },   { IPPROTO_TCP, "IPPROTO_TCP", "TCP_" },
-	{ IPPROTO_UDP, "IPPROTO_UDP", "UDP_" },	     { IPPROTO_UDPLITE, "IPPROTO_UDPLITE", "UDPLITE_" },
+	{ SOL_SOCKET, "SOL_SOCKET", "SO_" },	/* and IPPROTO_ICMP's number */
+	{ IPPROTO_IP, "IPPROTO_IP", "IP_" },
+	{ IPPROTO_TCP, "IPPROTO_TCP", "TCP_" },
+	{ IPPROTO_UDP, "IPPROTO_UDP", "UDP_" },
+	{ IPPROTO_UDPLITE, "IPPROTO_UDPLITE", "UDPLITE_" },
 	{ SOL_RAW, "SOL_RAW", "ICMP_" },
 };
 #define LEVEL_NAMES (sizeof(level_names) / sizeof(level_names[0]))

@@ -5,15 +5,10 @@
  * TIME-WAIT stays and no port is held; memberships and filters go with their sockets; what has come for the helpers is read.
  */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "packet_map.h"
 #include "sweep.h"
@@ -26,12 +21,6 @@
 	"net/ipv4/icmp_ratelimit=0", "net/ipv4/icmp_msgs_per_sec=10000000", "net/ipv4/icmp_msgs_burst=10000000",                \
 		"net/ipv4/ping_group_range=0 2147483647", "net/ipv4/tcp_no_metrics_save=1", "net/ipv4/tcp_invalid_ratelimit=0", \
 		"net/ipv4/tcp_challenge_ack_limit=2147483647"
-
-/* What the whole machine shares, which a network namespace cannot change: the reference stack takes the live values. */
-static const char *const machine_wide[] = {
-	"net/core/rmem_max", "net/core/wmem_max", "net/core/rmem_default", "net/core/wmem_default", "net/core/optmem_max",
-};
-#define MACHINE_WIDE (sizeof(machine_wide) / sizeof(machine_wide[0]))
 
 int64_t side_call(struct side *side, enum pl_op op, const int64_t arg[6])
 {
@@ -142,35 +131,12 @@ void side_unprivileged(struct side *side)
 
 /* --- opening ------------------------------------------------------------------------------------------------------------ */
 
-/* "net/core/rmem_max=212992" of this machine, or NULL where it cannot be read. */
-static const char *live_setting(const char *name, struct arena *arena)
-{
-	char *path = arena_printf(arena, "/proc/sys/%s", name), value[64];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, value, sizeof(value) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (length <= 0)
-		return NULL;
-	value[length] = '\0';
-	value[strcspn(value, "\n")] = '\0';
-	return arena_printf(arena, "%s=%s", name, value);
-}
-
 int side_open(struct side *side, const struct target_ops *ops, const struct pl_machine *machine, struct arena *arena,
 	      const char **error)
 {
-	static const char *const common[] = { SETTINGS };
-	const size_t commons = sizeof(common) / sizeof(common[0]);
+	static const char *const setting[] = { SETTINGS, NULL };
 	struct target_config *config = arena_alloc(arena, sizeof(*config));
-	const char **setting = arena_alloc(arena, (commons + MACHINE_WIDE + 1) * sizeof(*setting));
-	size_t settings = commons;
 
-	memcpy(setting, common, sizeof(common));
-	for (size_t i = 0; ops->virtual_time && i < MACHINE_WIDE; i++)
-		if ((setting[settings] = live_setting(machine_wide[i], arena)))
-			settings++;
 	*config = (struct target_config){
 		.link = { { .name = "tun0", .kind = PL_LINK_TUN, .mtu = 1500, .local = { htonl(LOCAL_ADDRESS) }, .prefix_length = 16 } },
 		.links = 1,

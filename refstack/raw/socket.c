@@ -176,7 +176,7 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	packet->mark = send->mark;
 	packet->priority = send->priority;
 	packet->confirms = send->confirms;
-	packet->checksum_ok = true;
+	packet->checksum_foreign = true;
 	return sent(sk, datagram_transmit_whole(sk, packet, send));
 }
 
@@ -190,7 +190,7 @@ static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, con
 		return -ENOBUFS;
 	if (length)
 		memcpy(pktbuf_put(packet, length), bytes, length);
-	packet->checksum_ok = true;
+	packet->checksum_foreign = true;
 	if (send->protocol == IPPROTO_ICMP && length)
 		icmp_count_out(sk->stack, bytes[0]);
 	datagram_ip_send(sk, send, (uint32_t)(length + sizeof(struct iphdr) + options), &ip);
@@ -249,6 +249,9 @@ static int64_t raw_sendmsg(struct sock *sk, struct pl_call *call, const struct m
 		result = datagram_send_control(sk, msg, &send);
 	if (!result && header && (send.options || sk->options))
 		result = -EINVAL;
+	/* The type and code of an ICMP message are part of what the way is looked up by. */
+	if (!result && !header && sk->protocol == IPPROTO_ICMP && length < 2)
+		result = -EFAULT;
 	if (!result)
 		result = datagram_route(sk, &send, 0, flags, false);
 	if (!header)

@@ -12,6 +12,7 @@ struct datagram_control {
 	int64_t stamp;			/* CLOCK_REALTIME when it came, 0: stamped when read */
 	uint32_t drops;			/* the socket's count of lost packets when this one was queued */
 	uint16_t coverage;		/* UDP-Lite: bytes that the checksum covers; 0: all */
+	bool has_info;			/* IP_PKTINFO was on when it was queued: only then is there something to tell */
 	bool has_sum;			/* the sum below was made when the packet was checked on arrival */
 	uint32_t sum;			/* IP_CHECKSUM: ones' complement sum of 32 bits over the datagram's bytes */
 };
@@ -61,6 +62,8 @@ void datagram_send_begin(const struct sock *sk, struct datagram_send *send);
 void datagram_send_end(struct sock *sk, struct datagram_send *send);
 /* IPPROTO_IP and SOL_SOCKET control messages of a message to send (ip_cmsg_send). 0 or -EINVAL, -EPERM. */
 int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send);
+/* The SOL_SOCKET ones alone: all that TCP looks at. */
+int64_t datagram_send_socket_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send);
 /*
  * Find the way: fills source, destination (0 becomes a loopback address) and route from destination, the control messages and the
  * socket. `connected`: the socket's own route may be used and kept. 0, -EACCES for broadcast without leave, or the route's error.

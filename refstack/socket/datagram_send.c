@@ -85,7 +85,7 @@ static int64_t socket_control(struct sock *sk, const struct cmsghdr *control, st
 	case SCM_TXTIME:
 		return sock_flag(sk, SF_TXTIME) && control->cmsg_len == CMSG_LEN(sizeof(uint64_t)) ? 0 : -EINVAL;
 	case SCM_TS_OPT_ID_TYPE:
-		if (!(sk->timestamping & SOF_TIMESTAMPING_OPT_ID) || !control_int(control, &value))
+		if (sk->type == SOCK_STREAM || !(sk->timestamping & SOF_TIMESTAMPING_OPT_ID) || !control_int(control, &value))
 			return -EINVAL;
 		send->has_timestamp_key = true;
 		send->timestamp_key = (uint32_t)value;
@@ -164,7 +164,7 @@ static int64_t ip_control(struct sock *sk, const struct cmsghdr *control, struct
 	return -EINVAL;
 }
 
-int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send)
+static int64_t send_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send, bool ip)
 {
 	const struct cmsghdr *control = NULL;
 	bool bad = false;
@@ -174,12 +174,22 @@ int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct 
 
 		if (control->cmsg_level == SOL_SOCKET)
 			result = socket_control(sk, control, send);
-		else if (control->cmsg_level == IPPROTO_IP)
+		else if (control->cmsg_level == IPPROTO_IP && ip)
 			result = ip_control(sk, control, send);
 		if (result)
 			return result;
 	}
 	return bad ? -EINVAL : 0;
+}
+
+int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send)
+{
+	return send_control(sk, msg, send, true);
+}
+
+int64_t datagram_send_socket_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send)
+{
+	return send_control(sk, msg, send, false);
 }
 
 /* --- the way ------------------------------------------------------------------------------------------------------------ */

@@ -32,7 +32,7 @@ int64_t inet_bind_check(struct sock *sk, const struct sockaddr *address, socklen
 	port = ntohs(out->sin_port);
 	if (port && port < sk->stack->sysctl.ip_unprivileged_port_start && !capable(sk->stack, CAP_NET_BIND_SERVICE))
 		return -EACCES;
-	return sk->state != TCP_CLOSE || sk->port ? -EINVAL : 0;
+	return sk->state != TCP_CLOSE || (sk->port && !sk->port_returned) ? -EINVAL : 0;
 }
 
 int64_t inet_bind(struct sock *sk, const struct sockaddr *address, socklen_t length,

@@ -176,7 +176,7 @@ static int64_t get_local_port_range(struct sock *sk, int *value)
 /* What the kernel gives is the port, which is the protocol only of a raw socket. */
 static int64_t get_protocol(struct sock *sk, int *value)
 {
-	return *value = sk->port, 0;
+	return *value = sk->port_returned ? 0 : sk->port, 0;
 }
 
 #define FLAG(bit) .is_flag = true, .flag = (bit)

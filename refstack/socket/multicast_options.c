@@ -138,7 +138,7 @@ static int64_t set_group_source(struct sock *sk, int name, const void *value, so
 	struct group_source_req group;
 	struct ip_mreqn request = { .imr_ifindex = 0 };
 
-	if (length < sizeof(group))
+	if (length != sizeof(group))
 		return -EINVAL;
 	if (!value)
 		return -EFAULT;

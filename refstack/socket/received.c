@@ -71,13 +71,18 @@ void msg_put_error_stamp(struct sock *sk, struct msghdr *msg, int64_t stamp, con
 		msg_put_control(msg, SOL_SOCKET, SCM_TIMESTAMPING_OPT_STATS, statistics->data, pktbuf_length(statistics));
 }
 
+void msg_put_received_stamp(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
+{
+	put_stamps(sk, msg, datagram_control_of((struct pktbuf *)packet)->stamp, false);
+}
+
 void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet)
 {
 	const struct datagram_control *control = datagram_control_of((struct pktbuf *)packet);
 	int priority = (int)packet->priority;
 	uint32_t mark = packet->mark;
 
-	put_stamps(sk, msg, control->stamp, false);
+	msg_put_received_stamp(sk, msg, packet);
 	if (is_ping(sk))	/* which tells nothing else */
 		return;
 	if (sock_flag(sk, SF_RXQ_OVFL) && control->drops)
@@ -88,16 +93,18 @@ void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *
 		msg_put_control(msg, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
 }
 
-/* IP_PKTINFO: the link it came over, the address that a reply would have, the address it came to. */
-static void put_packet_info(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, struct in_addr own)
+/*
+ * IP_PKTINFO: the link it came over, the address that a reply would have, the address it came to. The first two were looked up
+ * when the packet was queued, and are 0 when nobody had asked for them by then.
+ */
+static void put_packet_info(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet, struct in_addr own, bool known)
 {
-	struct in_pktinfo info = {
-		.ipi_ifindex = packet->input_ifindex,
-		.ipi_addr = ip_destination(packet),
-		.ipi_spec_dst = own,
-	};
+	struct in_pktinfo info = { .ipi_addr = ip_destination(packet) };
 
-
+	if (known) {
+		info.ipi_ifindex = packet->input_ifindex;
+		info.ipi_spec_dst = own;
+	}
 	msg_put_control(msg, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 }
 
@@ -143,7 +150,7 @@ static void put_received_ip(struct sock *sk, struct msghdr *msg, const struct pk
 	int ttl = ip->ttl, fragment = packet->frag_max_size;
 
 	if (sock_flag(sk, SF_CMSG_PKTINFO))
-		put_packet_info(sk, msg, packet, own);
+		put_packet_info(sk, msg, packet, own, error || is_ping(sk) || datagram_control_of((struct pktbuf *)packet)->has_info);
 	if (sock_flag(sk, SF_CMSG_TTL))
 		msg_put_control(msg, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (sock_flag(sk, SF_CMSG_TOS))

@@ -127,7 +127,7 @@ static int64_t set_linger(struct sock *sk, int value, const struct option_value 
 		return -EINVAL;
 	memcpy(&linger, option->bytes, sizeof(linger));
 	if (linger.l_onoff)
-		sk->linger_seconds = linger.l_linger;
+		sk->linger_seconds = linger.l_linger < 0 ? INT64_MAX / sk->stack->machine.hz : linger.l_linger;
 	sock_flag_set(sk, SF_LINGER, linger.l_onoff);
 	return 0;
 }
@@ -520,7 +520,7 @@ static int64_t get_priority(struct sock *sk, struct option_out *out)
 
 static int64_t get_linger(struct sock *sk, struct option_out *out)
 {
-	struct linger linger = { sock_flag(sk, SF_LINGER), sk->linger_seconds };
+	struct linger linger = { sock_flag(sk, SF_LINGER), (int)sk->linger_seconds };
 
 	return option_out_bytes(out, &linger, sizeof(linger));
 }

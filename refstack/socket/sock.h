@@ -127,7 +127,8 @@ struct sock {
 	struct in_addr local;		/* inet_rcv_saddr: what it is bound to */
 	struct in_addr source;		/* inet_saddr: what it sends from */
 	struct in_addr remote;		/* inet_daddr */
-	uint16_t port, remote_port;	/* inet_num, inet_dport */
+	uint16_t port, remote_port;	/* inet_sport and inet_num, inet_dport */
+	bool port_returned;		/* inet_num is 0: getsockname still gives the port, but it is others' to take */
 	int bound_link;			/* SO_BINDTODEVICE, ifindex or 0 */
 	bool bound_address, bound_port;	/* SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK */
 
@@ -140,7 +141,7 @@ struct sock {
 	uint32_t optmem;		/* sk_omem_alloc */
 	int receive_low_water;		/* SO_RCVLOWAT */
 	pl_time receive_timeout, send_timeout;	/* SO_RCVTIMEO, SO_SNDTIMEO; PL_TIME_NEVER: none */
-	int linger_seconds;
+	int64_t linger_seconds;		/* SO_LINGER; a negative time became the longest there is */
 	uint32_t mark, priority;
 	uint64_t max_pacing_rate, pacing_rate;
 	uint32_t timestamping;		/* SOF_TIMESTAMPING_* */
@@ -245,6 +246,7 @@ size_t msg_copy_out(struct msghdr *msg, size_t offset, const void *from, size_t 
 void msg_put_control(struct msghdr *msg, int level, int type, const void *data, size_t length);
 /* SOL_SOCKET control messages of a received packet: SO_TIMESTAMP*, SO_RXQ_OVFL, SO_MARK, ... as switched on (sock_recv_cmsgs). */
 void msg_put_received(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);
+void msg_put_received_stamp(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);	/* the stamps alone */
 /* IPPROTO_IP control messages of a received packet: IP_PKTINFO, IP_TTL, IP_TOS, ... as switched on (ip_cmsg_recv). */
 void msg_put_received_ip(struct sock *sk, struct msghdr *msg, const struct pktbuf *packet);
 /*

@@ -419,9 +419,11 @@ int64_t tcp_close(struct sock *sk, struct pl_call *call)
 			part(tp);
 		}
 	}
-	if (call && lingering(tp) &&
-	    sock_wait(sk, call, EPOLLHUP | EPOLLIN, sk->linger_seconds * PL_NSEC_PER_SEC) == CALL_WAITS)
-		return CALL_WAITS;
+	if (call && lingering(tp)) {
+		pl_time span = sk->linger_seconds > INT32_MAX ? PL_TIME_NEVER : sk->linger_seconds * PL_NSEC_PER_SEC;
+		if (sock_wait(sk, call, EPOLLHUP | EPOLLIN, span) == CALL_WAITS)
+			return CALL_WAITS;
+	}
 	orphan(tp);
 	return 0;
 }

@@ -587,8 +587,6 @@ int64_t tcp_setsockopt(struct sock *sk, int level, int name, const void *value, 
 	struct tcp_sock *tp = tcp_sk(sk);
 	if (level != IPPROTO_TCP)
 		return inet_setsockopt(sk, level, name, value, length);
-	if (!value && length)
-		return -EFAULT;
 	switch (name) {	/* those that may be shorter than an int */
 	case TCP_CONGESTION:
 		return tcp_set_congestion(tp, value, length);
@@ -601,6 +599,8 @@ int64_t tcp_setsockopt(struct sock *sk, int level, int name, const void *value, 
 	}
 	if (length < sizeof(int))
 		return -EINVAL;
+	if (!value)
+		return -EFAULT;
 	switch (name) {
 	case TCP_MD5SIG:
 	case TCP_MD5SIG_EXT:

@@ -26,6 +26,8 @@ int64_t tcp_set_congestion(struct tcp_sock *tp, const void *value, socklen_t len
 	char name[NAME_MAX_CC];
 	if (length < 1)
 		return -EINVAL;
+	if (!value)
+		return -EFAULT;
 	read_name(name, sizeof(name), value, length);
 	return tcp_set_congestion_control(tp, name, capable(tp->sk.stack, CAP_NET_ADMIN));
 }
@@ -37,6 +39,8 @@ int64_t tcp_set_ulp(struct tcp_sock *tp, const void *value, socklen_t length)
 	(void)tp;
 	if (length < 1)
 		return -EINVAL;
+	if (!value)
+		return -EFAULT;
 	read_name(name, sizeof(name), value, length);
 	return strcmp(name, "mptcp") == 0 ? -EOPNOTSUPP : -ENOENT;
 }
@@ -45,6 +49,8 @@ int64_t tcp_set_fastopen_key(struct tcp_sock *tp, const void *value, socklen_t l
 {
 	if (length != FASTOPEN_KEY_LENGTH && length != 2 * FASTOPEN_KEY_LENGTH)
 		return -EINVAL;
+	if (!value)
+		return -EFAULT;
 	memcpy(tp->fastopenq.key, value, length);
 	tp->fastopenq.keys = (uint8_t)(length / FASTOPEN_KEY_LENGTH);
 	return 0;

@@ -71,6 +71,7 @@ static void bucket_own(struct tcp_bind_bucket *bucket, struct tcp_sock *tp, bool
 		tp->bind_next->bind_previous = &tp->bind_next;
 	bucket->owners = tp;
 	tp->sk.port = bucket->port;
+	tp->sk.port_returned = false;
 }
 
 void tcp_put_port(struct tcp_sock *tp)
@@ -81,6 +82,7 @@ void tcp_put_port(struct tcp_sock *tp)
 	*tp->bind_previous = tp->bind_next;
 	if (tp->bind_next)
 		tp->bind_next->bind_previous = tp->bind_previous;
+	tp->sk.port_returned = true;
 	tp->bind = NULL;	/* the name that getsockname gives, and the ports of a last reset, stay */
 	bucket_owner_gone(tp->sk.stack, bucket);
 }

@@ -171,7 +171,7 @@ static void put_control(struct reader *r)
 	struct tcp_sock *tp = r->tp;
 	if (r->stamp) {
 		struct pktbuf stamp = { .arrival = r->stamp };
-		msg_put_received(&tp->sk, r->msg, &stamp);
+		msg_put_received_stamp(&tp->sk, r->msg, &stamp);
 	}
 	if (tp->recvmsg_inq) {
 		int left = bytes_left(tp);

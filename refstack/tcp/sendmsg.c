@@ -8,6 +8,7 @@
  * The call runs from the top whenever it is woken. What it has queued already is call->progress; what belongs to the call beyond
  * that (the zerocopy notification, how much went into the SYN) is kept in tcp_sock.sending while the call waits.
  */
+#include "../socket/datagram.h"
 #include "conn.h"
 #include "send.h"
 
@@ -39,39 +40,16 @@ static size_t queued(const struct writer *w)
 }
 
 /* --- control messages ---------------------------------------------------------------------------------------------------------- */
-/* What SOL_SOCKET control messages may ask of a TCP send. */
+/*
+ * What SOL_SOCKET control messages ask of a TCP send: SO_TIMESTAMPING alone acts. The mark and the priority are checked, and are of
+ * datagrams only: a segment may hold bytes of many calls.
+ */
 static int64_t read_control(struct writer *w)
 {
-	struct msghdr *msg = (struct msghdr *)(uintptr_t)w->msg;
-	w->timestamping = w->tp->sk.timestamping;
-	if (!msg->msg_controllen)
-		return 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		uint32_t value = 0;
-		if (c->cmsg_len < sizeof(*c) || (char *)c + c->cmsg_len > (char *)msg->msg_control + msg->msg_controllen)
-			return -EINVAL;
-		if (c->cmsg_level != SOL_SOCKET)
-			continue;
-		bool word = c->cmsg_len == CMSG_LEN(sizeof(value));
-		memcpy(&value, CMSG_DATA(c), word ? sizeof(value) : 0);
-		switch (c->cmsg_type) {
-		case SO_TIMESTAMPING:
-			if (!word || value & ~(uint32_t)SOF_TIMESTAMPING_TX_RECORD_MASK)
-				return -EINVAL;
-			w->timestamping = (w->timestamping & ~(uint32_t)SOF_TIMESTAMPING_TX_RECORD_MASK) | value;
-			break;
-		case SO_MARK:
-		case SO_PRIORITY:
-			if (!word)
-				return -EINVAL;
-			break;	/* of datagrams only: a segment may hold bytes of many calls */
-		case SCM_RIGHTS:
-			break;
-		default:
-			return -EINVAL;
-		}
-	}
-	return 0;
+	struct datagram_send send = { .timestamp_flags = w->tp->sk.timestamping };
+	int64_t result = w->msg->msg_controllen ? datagram_send_socket_control(&w->tp->sk, w->msg, &send) : 0;
+	w->timestamping = send.timestamp_flags;
+	return result;
 }
 
 /* --- the end of a call ------------------------------------------------------------------------------------------------------------ */
@@ -387,8 +365,6 @@ int64_t tcp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 	if (first)
 		tp->sending = (struct tcp_sending){ .call = call };
 	result = begin_zerocopy(&w);
-	if (!result)
-		result = read_control(&w);
 	if (result)
 		return fail(&w, result);
 	bool fastopen = (flags & MSG_FASTOPEN || sock_flag(sk, SF_DEFER_CONNECT)) && !tp->repair;
@@ -408,5 +384,7 @@ int64_t tcp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 	}
 	if (tp->repair && tp->repair_queue == TCP_NO_QUEUE)
 		return fail(&w, -EINVAL);
-	return fill(&w);
+	/* Only now: without a connection, that is the error, whatever the control messages are. */
+	result = read_control(&w);
+	return result ? fail(&w, result) : fill(&w);
 }

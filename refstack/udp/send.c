@@ -270,7 +270,10 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 		return (int64_t)length;
 	}
 	if (!result && more) {
-		result = datagram_may_send(sk);
+		/* Too much is too much even with an error pending, which the next call tells. */
+		result = send.segment ? 0 : datagram_check_size(sk, &send, (uint32_t)(length + sizeof(struct udphdr)));
+		if (!result)
+			result = datagram_may_send(sk);
 		if (!result) {
 			up->cork = (struct udp_cork){ .pending = true, .send = send, .port = port };
 			return append(sk, msg, length, true);
