@@ -2,6 +2,7 @@
  * What cannot be compared as it is, and what is known to differ, each with its reason. Nothing is left out silently: the command
  * counts and prints all three kinds.
  */
+#include <errno.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <string.h>
@@ -42,6 +43,7 @@ static const struct skip_row skips[] = {
 	{ &probe_ioctl, ANY, 0x8922, 0x8924, true, true, CHANGES },
 	{ &probe_ioctl, ANY, 0x8936, 0x8937, true, true, CHANGES },
 	{ &probe_ioctl, ANY, 0x8943, 0x8943, true, true, CHANGES },
+	{ &probe_ioctl, ANY, 0x894c, 0x894c, true, false, "SIOCGSKNS opens a descriptor of the network namespace, of which there is none in a process" },
 	{ &probe_ioctl, ANY, 0x8980, 0x89ef, false, false, "asks for a module of bridges, VLANs, bonds or time stamping hardware, which is the machine's" },
 	{ &probe_ioctl, ANY, 0x8940, 0x8941, false, false, "asks for the bridge module, which is the machine's" },
 };
@@ -160,20 +162,28 @@ const char *exception_map(const struct combination *combination, struct record *
 /* --- known to differ ------------------------------------------------------------------------------------------------------ */
 
 struct known_row {
-	int level, option;		/* -1: any */
+	unsigned first, last;		/* requests */
+	int64_t refstack, kernel;	/* what they give; only these two together are known */
 	const char *reason;
 };
 
+#define NO_PROCESSES "there are no processes to be found or not: any number is taken for one"
+
 static const struct known_row knowns[] = {
-	{ IPPROTO_TCP, -2, "" },
+	{ 0x8901, 0x8902, 0, -ESRCH, NO_PROCESSES },	/* FIOSETOWN, SIOCSPGRP */
+	{ SIOCETHTOOL, SIOCETHTOOL, -ENODEV, -EFAULT, "a pointer that is not NULL is trusted: the stack runs in its caller's process" },
 };
 
 const char *exception_known(const struct combination *combination, const struct side *refstack, const struct side *kernel)
 {
-	if (combination->probe != &probe_getsockopt && combination->probe != &probe_setsockopt)
+	unsigned request;
+
+	if (combination->probe != &probe_ioctl)
 		return NULL;
+	request = combination_request(combination);
 	for (size_t i = 0; i < sizeof(knowns) / sizeof(knowns[0]); i++)
-		if (knowns[i].level == combination_level(combination) && knowns[i].option == combination_option(combination))
+		if (request >= knowns[i].first && request <= knowns[i].last && refstack->record[0].result == knowns[i].refstack &&
+		    kernel->record[0].result == knowns[i].kernel)
 			return knowns[i].reason;
 	return NULL;
 }

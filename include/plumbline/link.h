@@ -75,6 +75,7 @@ int pl_link_input_gso(struct pl_stack *stack, int ifindex, const void *bytes, si
 struct pl_address {
 	struct in_addr local, broadcast, peer;	/* broadcast or peer 0: as ifconfig and the kernel derive it */
 	unsigned prefix_length, scope;		/* RT_SCOPE_* */
+	const char *label;			/* "eth0:1", as SIOCSIFADDR names it; NULL: the link's name */
 };
 int pl_address_add(struct pl_stack *stack, int ifindex, const struct pl_address *address);
 int pl_address_delete(struct pl_stack *stack, int ifindex, struct in_addr local, unsigned prefix_length);

@@ -79,6 +79,10 @@ int64_t socket_ioctl(struct pl_file *file, unsigned long request, void *argument
 	if (request == SIOCRTMSG)
 		return -EINVAL;
 	result = interface_ioctl(sk->stack, request, argument);
+	if (result == -ENOTTY)
+		result = route_ioctl(sk->stack, request, argument);
+	if (result == -ENOTTY)
+		result = arp_ioctl(sk->stack, request, argument);
 	if (result == -ENOTTY && sk->proto->ioctl)
 		result = sk->proto->ioctl(sk, request, argument);
 	/* Whatever else has the sockets' type is taken for a struct ifreq. */
