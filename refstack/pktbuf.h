@@ -55,7 +55,7 @@ struct pktbuf {
 	bool confirms;			/* whoever sends it knows that the neighbour hears this host */
 	bool forwarded;			/* passing through this host */
 	bool checksum_ok;		/* verified, or made here */
-	bool checksum_foreign;		/* a raw socket's: whoever called made it, and it is checked even over the loopback */
+	bool checksum_in_software;	/* no device's to fill in (raw, UDP-Lite): checked even over the loopback */
 	bool df_allowed_frag;		/* fragment although DF is set (IP_PMTUDISC_PROBE family's ignore_df) */
 	uint32_t tailroom;		/* bytes that Linux could still append to this packet's head when merging packets */
 	uint16_t frag_max_size;		/* reassembled: its largest fragment; 0: came whole */

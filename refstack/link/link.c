@@ -422,7 +422,7 @@ void link_loop_back(struct pl_stack *stack, struct link *link, struct pktbuf *pa
 	/* What this host sends to an address of a link of its own seems to come in on that link (rt_iif). */
 	packet->input_ifindex = packet->route && packet->route->asked_link ? packet->route->asked_link : link->ifindex;
 	packet->arrival = stack->now;
-	packet->checksum_ok = !packet->checksum_foreign;
+	packet->checksum_ok = !packet->checksum_in_software;
 	pktbuf_queue_push(&stack->backlog, packet);
 }
 

@@ -176,7 +176,7 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	packet->mark = send->mark;
 	packet->priority = send->priority;
 	packet->confirms = send->confirms;
-	packet->checksum_foreign = true;
+	packet->checksum_in_software = true;
 	return sent(sk, datagram_transmit_whole(sk, packet, send));
 }
 
@@ -190,7 +190,7 @@ static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, con
 		return -ENOBUFS;
 	if (length)
 		memcpy(pktbuf_put(packet, length), bytes, length);
-	packet->checksum_foreign = true;
+	packet->checksum_in_software = true;
 	if (send->protocol == IPPROTO_ICMP && length)
 		icmp_count_out(sk->stack, bytes[0]);
 	datagram_ip_send(sk, send, (uint32_t)(length + sizeof(struct iphdr) + options), &ip);

@@ -95,6 +95,7 @@ static int64_t send_packet(struct sock *sk, const struct datagram_send *send, ui
 		memcpy(pktbuf_put(packet, length), bytes, length);
 	write_checksum(sk, send, packet);
 	packet->checksum_ok = true;
+	packet->checksum_in_software = udp_is_lite(sk);
 	datagram_ip_send(sk, send, (uint32_t)(pktbuf_length(packet) + sizeof(struct iphdr) + options), &ip);
 	error = datagram_transmit(sk, packet, &ip, send);
 	if (!error) {
