@@ -16,7 +16,7 @@ struct side_flow {
 	unsigned link;
 	uint16_t named_port;		/* local_port, or a stand-in when the stack chose it */
 	uint16_t echo_id;		/* of a ping socket, which the stack chose: part of what tells it */
-	bool isn_known, val_known, id_known;
+	bool isn_known, val_known, id_known, val_of_synack;
 	uint32_t isn, isn_before, first_val;
 	uint16_t first_id, last_id;
 	struct side_packet *packets, *last, **tail;
@@ -28,7 +28,7 @@ struct side_packet {
 	const struct trace_entry *entry;
 	unsigned index;			/* of the entry */
 	struct packet *packet;
-	bool has_val;
+	bool has_val, val_is_rough;	/* rough: counted from a SYN-ACK, whose own may be that of a cookie */
 	uint32_t val;			/* of its timestamp, from the flow's first */
 };
 

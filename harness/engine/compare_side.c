@@ -136,8 +136,10 @@ static void name_options(struct side_flow *flow, struct side_packet *packet, str
 		if (!flow->val_known) {
 			flow->val_known = true;
 			flow->first_val = option->timestamp.val;
+			flow->val_of_synack = (tcp_flags(tcp) & WIRE_SYN) && (tcp_flags(tcp) & WIRE_ACK);
 		}
 		packet->has_val = true;
+		packet->val_is_rough = flow->val_of_synack;
 		packet->val = option->timestamp.val - flow->first_val;
 		option->timestamp.val = 0;
 	}

@@ -45,7 +45,8 @@ static void set_receiving_half(struct tcp_sock *tp, const struct tcp_request *re
 	uint32_t now = tcp_jiffies32(tp);
 	tp->irs = request->rcv_isn;
 	tp->rcv_wup = tp->copied_seq = tp->rcv_nxt = request->rcv_isn + 1;
-	tp->segs_in = tp->data_segs_in = 0;
+	tp->segs_in = 1;	/* the SYN */
+	tp->data_segs_in = 0;
 	tp->bytes_received = 0;
 	tp->snd_wl1 = request->rcv_isn;
 	memset(&tp->ack, 0, sizeof(tp->ack));

@@ -217,8 +217,17 @@ pl_time tcp_fin_time(const struct tcp_sock *tp);
 int64_t tcp_set_congestion(struct tcp_sock *tp, const void *value, socklen_t length);
 int64_t tcp_set_ulp(struct tcp_sock *tp, const void *value, socklen_t length);
 int64_t tcp_set_fastopen_key(struct tcp_sock *tp, const void *value, socklen_t length);
+/* repair.c */
+bool tcp_may_repair(const struct tcp_sock *tp);
+int64_t tcp_set_repair(struct tcp_sock *tp, int value);
+int64_t tcp_get_repair(struct tcp_sock *tp);
+int64_t tcp_set_repair_queue(struct tcp_sock *tp, int value);
+int64_t tcp_get_repair_queue(struct tcp_sock *tp);
+int64_t tcp_set_queue_seq(struct tcp_sock *tp, int value);
+int64_t tcp_get_queue_seq(struct tcp_sock *tp);
 int64_t tcp_set_repair_options(struct tcp_sock *tp, const void *value, socklen_t length);
 int64_t tcp_set_repair_window(struct tcp_sock *tp, const void *value, socklen_t length);
+int64_t tcp_get_repair_window(struct tcp_sock *tp, void *value, socklen_t *length);
 int64_t tcp_get_structure(struct tcp_sock *tp, int name, void *value, socklen_t *length);
 void tcp_keepalive_init(struct tcp_sock *tp);
 uint32_t tcp_keepalive_interval(const struct tcp_sock *tp);

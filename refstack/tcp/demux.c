@@ -9,6 +9,7 @@ static void note_segment(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	uint32_t packets = segment->packet->gso_segs ? segment->packet->gso_segs : 1;
 	tp->segs_in += packets;
+	tp->sk.incoming_cpu = 0;	/* the one that there is */
 	if (segment->length)
 		tp->data_segs_in += packets;
 }

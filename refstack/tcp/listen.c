@@ -160,10 +160,10 @@ void tcp_listen_forget(struct tcp_sock *tp)
 }
 
 /* --- a SYN ------------------------------------------------------------------------------------------------------------------- */
-/* There is always room for one. */
+/* There is room for one more than the backlog, as in the accept queue. */
 static bool request_queue_full(const struct tcp_sock *listener)
 {
-	return listener->request_count >= (listener->accept_backlog ? listener->accept_backlog : 1);
+	return listener->request_count > listener->accept_backlog;
 }
 
 /* May this SYN be remembered, or answered with a cookie? */

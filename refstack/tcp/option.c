@@ -8,8 +8,6 @@
 #include "../socket/options.h"
 #include "conn.h"
 
-#include <linux/capability.h>
-
 #ifndef TCP_AO_REPAIR
 #define TCP_AO_REPAIR 42
 #endif
@@ -213,63 +211,6 @@ static int64_t set_user_timeout(struct tcp_sock *tp, int value)
 	return 0;
 }
 
-static bool may_repair(const struct tcp_sock *tp)
-{
-	return capable(tp->sk.stack, CAP_NET_ADMIN) && tp->sk.state != TCP_LISTEN;
-}
-
-static int64_t set_repair(struct tcp_sock *tp, int value)
-{
-	if (!may_repair(tp))
-		return -EPERM;
-	switch (value) {
-	case TCP_REPAIR_ON:
-		tp->repair = true;
-		tp->sk.reuse = 2;
-		tp->repair_queue = TCP_NO_QUEUE;
-		return 0;
-	case TCP_REPAIR_OFF:
-	case TCP_REPAIR_OFF_NO_WP:
-		tp->repair = false;
-		tp->sk.reuse = 0;
-		if (value == TCP_REPAIR_OFF)
-			tcp_send_window_probe(tp);
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static int64_t set_repair_queue(struct tcp_sock *tp, int value)
-{
-	if (!tp->repair)
-		return -EPERM;
-	if (value < 0 || value >= TCP_QUEUES_NR)
-		return -EINVAL;
-	tp->repair_queue = (uint8_t)value;
-	return 0;
-}
-
-static int64_t set_queue_seq(struct tcp_sock *tp, int value)
-{
-	if (tp->sk.state != TCP_CLOSE)
-		return -EPERM;
-	switch (tp->repair_queue) {
-	case TCP_SEND_QUEUE:
-		if (tp->retransmit_queue.first)
-			return -EPERM;
-		tp->write_seq = (uint32_t)value;
-		return 0;
-	case TCP_RECV_QUEUE:
-		if (tp->rcv_nxt != tp->copied_seq)
-			return -EPERM;
-		tp->rcv_nxt = tp->copied_seq = (uint32_t)value;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
 static int64_t set_fastopen(struct tcp_sock *tp, int value)
 {
 	if (value < 0 || !in_states(tp, STATES_UNCONNECTED))
@@ -332,7 +273,7 @@ static int64_t set_tx_delay(struct tcp_sock *tp, int value)
 {
 	if (value < 0 || value >= TX_DELAY_LIMIT)
 		return -EINVAL;
-	tp->tx_delay = (uint32_t)value;
+	tcp_set_tx_delay(tp, (uint32_t)value);
 	return 0;
 }
 
@@ -362,18 +303,6 @@ static int64_t set_rto_min(struct tcp_sock *tp, int value)
 static int64_t set_delack_max(struct tcp_sock *tp, int value)
 {
 	return set_short_span(tp, &tp->delack_max, value);
-}
-
-/* Authentication (RFC 5925) is not there, but who may not repair is told so first. */
-static int64_t get_ao_repair(struct tcp_sock *tp)
-{
-	return may_repair(tp) ? -ENOPROTOOPT : -EPERM;
-}
-
-static int64_t set_ao_repair(struct tcp_sock *tp, int value)
-{
-	(void)value;
-	return get_ao_repair(tp);
 }
 
 /* --- ints: reading ---------------------------------------------------------------------------------------------------------------- */
@@ -452,28 +381,6 @@ static int64_t get_zero(struct tcp_sock *tp)
 static int64_t get_user_timeout(struct tcp_sock *tp)
 {
 	return tp->user_timeout;
-}
-
-static int64_t get_repair(struct tcp_sock *tp)
-{
-	return tp->repair;
-}
-
-static int64_t get_repair_queue(struct tcp_sock *tp)
-{
-	return tp->repair ? tp->repair_queue : -EINVAL;
-}
-
-static int64_t get_queue_seq(struct tcp_sock *tp)
-{
-	switch (tp->repair_queue) {
-	case TCP_SEND_QUEUE:
-		return tp->write_seq;
-	case TCP_RECV_QUEUE:
-		return tp->rcv_nxt;
-	default:
-		return -EINVAL;
-	}
 }
 
 static int64_t get_fastopen(struct tcp_sock *tp)
@@ -556,9 +463,9 @@ static const struct int_option {
 	[TCP_THIN_LINEAR_TIMEOUTS] = { set_thin_linear, get_thin_linear },
 	[TCP_THIN_DUPACK] = { set_thin_dupack, get_zero },
 	[TCP_USER_TIMEOUT] = { set_user_timeout, get_user_timeout },
-	[TCP_REPAIR] = { set_repair, get_repair },
-	[TCP_REPAIR_QUEUE] = { set_repair_queue, get_repair_queue },
-	[TCP_QUEUE_SEQ] = { set_queue_seq, get_queue_seq },
+	[TCP_REPAIR] = { tcp_set_repair, tcp_get_repair },
+	[TCP_REPAIR_QUEUE] = { tcp_set_repair_queue, tcp_get_repair_queue },
+	[TCP_QUEUE_SEQ] = { tcp_set_queue_seq, tcp_get_queue_seq },
 	[TCP_FASTOPEN] = { set_fastopen, get_fastopen },
 	[TCP_TIMESTAMP] = { set_timestamp, get_timestamp },
 	[TCP_NOTSENT_LOWAT] = { set_notsent_lowat, get_notsent_lowat },
@@ -567,7 +474,6 @@ static const struct int_option {
 	[TCP_FASTOPEN_NO_COOKIE] = { set_fastopen_no_cookie, get_fastopen_no_cookie },
 	[TCP_INQ] = { set_inq, get_inq },
 	[TCP_TX_DELAY] = { set_tx_delay, get_tx_delay },
-	[TCP_AO_REPAIR] = { set_ao_repair, get_ao_repair },
 	[TCP_IS_MPTCP] = { NULL, get_zero },
 	[TCP_RTO_MAX_MS] = { set_rto_max, get_rto_max },
 	[TCP_RTO_MIN_US] = { set_rto_min, get_rto_min },
@@ -575,10 +481,9 @@ static const struct int_option {
 };
 
 /* There is no TCP-AO here; that it cannot be repaired is told only to those who may repair at all. */
-#define TCP_AO_REPAIR_OPTION 42
 static int64_t refuse_ao_repair(const struct tcp_sock *tp)
 {
-	return capable(tp->sk.stack, CAP_NET_ADMIN) && tp->sk.state != TCP_LISTEN ? -ENOPROTOOPT : -EPERM;
+	return tcp_may_repair(tp) ? -ENOPROTOOPT : -EPERM;
 }
 
 /* --- the calls -------------------------------------------------------------------------------------------------------------------- */
@@ -609,7 +514,7 @@ int64_t tcp_setsockopt(struct sock *sk, int level, int name, const void *value, 
 		return tcp_set_repair_options(tp, value, length);
 	case TCP_REPAIR_WINDOW:
 		return tcp_set_repair_window(tp, value, length);
-	case TCP_AO_REPAIR_OPTION:
+	case TCP_AO_REPAIR:
 		return refuse_ao_repair(tp);
 	default:
 		break;
@@ -643,7 +548,7 @@ int64_t tcp_getsockopt(struct sock *sk, int level, int name, void *value, sockle
 	default:
 		break;
 	}
-	if (name == TCP_AO_REPAIR_OPTION)
+	if (name == TCP_AO_REPAIR)
 		return refuse_ao_repair(tp);
 	if (name < 0 || name >= OPTION_COUNT || !int_options[name].get)
 		return -ENOPROTOOPT;

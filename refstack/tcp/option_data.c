@@ -56,80 +56,7 @@ int64_t tcp_set_fastopen_key(struct tcp_sock *tp, const void *value, socklen_t l
 	return 0;
 }
 
-int64_t tcp_set_repair_options(struct tcp_sock *tp, const void *value, socklen_t length)
-{
-	if (!tp->repair)
-		return -EINVAL;
-	if (tp->sk.state != TCP_ESTABLISHED || tp->bytes_sent)
-		return -EPERM;
-	const uint8_t *at = value;
-	for (; length >= sizeof(struct tcp_repair_opt); at += sizeof(struct tcp_repair_opt), length -= sizeof(struct tcp_repair_opt)) {
-		struct tcp_repair_opt option;
-		memcpy(&option, at, sizeof(option));
-		switch (option.opt_code) {
-		case 2:		/* MSS */
-			tp->mss_clamp = (uint16_t)option.opt_val;
-			tcp_mtup_init(tp);
-			break;
-		case 3:		/* window scales, sent in the low half */
-			if ((option.opt_val & 0xffff) > TCP_MAX_WSCALE || option.opt_val >> 16 > TCP_MAX_WSCALE)
-				return -EFBIG;
-			tp->snd_wscale = (uint8_t)option.opt_val;
-			tp->rcv_wscale = (uint8_t)(option.opt_val >> 16);
-			tp->wscale_ok = true;
-			break;
-		case 4:		/* SACK permitted */
-			if (option.opt_val)
-				return -EINVAL;
-			tp->sack_ok = true;
-			break;
-		case 8:		/* timestamps */
-			if (option.opt_val)
-				return -EINVAL;
-			tp->tstamp_ok = true;
-			break;
-		}
-	}
-	return 0;
-}
-
-int64_t tcp_set_repair_window(struct tcp_sock *tp, const void *value, socklen_t length)
-{
-	struct tcp_repair_window window;
-	if (!tp->repair)
-		return -EPERM;
-	if (length != sizeof(window))
-		return -EINVAL;
-	memcpy(&window, value, sizeof(window));
-	if (window.max_window < window.snd_wnd)
-		return -EINVAL;
-	if (after(window.snd_wl1, tp->rcv_nxt + window.rcv_wnd) || after(window.rcv_wup, tp->rcv_nxt))
-		return -EINVAL;
-	tp->snd_wl1 = window.snd_wl1;
-	tp->snd_wnd = window.snd_wnd;
-	tp->max_window = window.max_window;
-	tp->rcv_wnd = window.rcv_wnd;
-	tp->rcv_wup = window.rcv_wup;
-	return 0;
-}
-
 /* --- reading ---------------------------------------------------------------------------------------------------------------------- */
-static int64_t get_repair_window(struct tcp_sock *tp, void *value, socklen_t *length)
-{
-	struct tcp_repair_window window = {
-		.snd_wl1 = tp->snd_wl1,
-		.snd_wnd = tp->snd_wnd,
-		.max_window = tp->max_window,
-		.rcv_wnd = tp->rcv_wnd,
-		.rcv_wup = tp->rcv_wup,
-	};
-	if (*length != sizeof(window))
-		return -EINVAL;
-	if (!tp->repair)
-		return -EPERM;
-	return sockopt_copy_out(value, length, &window, sizeof(window));
-}
-
 /* The SYN's headers, once; too little room tells how much it takes. */
 static int64_t get_saved_syn(struct tcp_sock *tp, void *value, socklen_t *length)
 {
@@ -222,7 +149,7 @@ int64_t tcp_get_structure(struct tcp_sock *tp, int name, void *value, socklen_t 
 	case TCP_FASTOPEN_KEY:
 		return get_fastopen_key(tp, value, length);
 	case TCP_REPAIR_WINDOW:
-		return get_repair_window(tp, value, length);
+		return tcp_get_repair_window(tp, value, length);
 	case TCP_SAVED_SYN:
 		return get_saved_syn(tp, value, length);
 	case TCP_ZEROCOPY_RECEIVE:

@@ -46,7 +46,10 @@ static struct tcp_out_header answer(const struct tcp_segment *segment)
 	};
 }
 
-/* The key of a signed segment that no connection takes: a reset must be signed too, and only a listener can know the key. */
+/*
+ * The key of a signed segment that no connection takes: a reset must be signed too, and only a listener can know the key. Linux
+ * looks for one on the port that the segment came from, and keeps silent when there is none.
+ */
 static const struct tcp_md5_key *reset_key(struct pl_stack *stack, const struct tcp_sock *tp, const struct tcp_segment *segment,
 					   bool *refused)
 {
@@ -55,8 +58,9 @@ static const struct tcp_md5_key *reset_key(struct pl_stack *stack, const struct 
 		return tcp_md5_lookup(tp, segment->source);
 	if (!segment->option.has_md5)
 		return NULL;
-	struct tcp_sock *listener = tcp_listener_find(stack, segment->destination, segment->destination_port, segment->source,
+	struct tcp_sock *listener = tcp_listener_find(stack, segment->destination, segment->source_port, segment->source,
 						      segment->source_port, segment->packet->input_ifindex);
+	*refused = true;
 	if (!listener)
 		return NULL;
 	const struct tcp_md5_key *key = tcp_md5_lookup(listener, segment->source);

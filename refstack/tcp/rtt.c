@@ -161,3 +161,17 @@ void tcp_synack_rtt(struct tcp_sock *tp, pl_time sent)
 
 	tcp_rtt_update(tp, FLAG_SYN_ACKED, us, -1, us, &rate);
 }
+
+/* Applied to a connection that is up, the delay counts in what is known of its round trip from now on. */
+void tcp_set_tx_delay(struct tcp_sock *tp, uint32_t us)
+{
+	int64_t delta = ((int64_t)us - tp->tx_delay) * 8, srtt = (int64_t)tp->srtt_us + delta;
+
+	tp->tx_delay = us;
+	if (!delta || tp->sk.state != TCP_ESTABLISHED)
+		return;
+	tp->srtt_us = srtt < 1 ? 1 : srtt > UINT32_MAX ? UINT32_MAX : (uint32_t)srtt;
+	tcp_set_rto(tp);
+	rtt_min_restart(tp, tcp_jiffies32(tp), TCP_NO_ROUND_TRIP);
+	tcp_update_pacing_rate(tp);
+}

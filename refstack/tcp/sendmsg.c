@@ -211,6 +211,21 @@ static bool takes_pages(struct writer *w, struct pktbuf *packet, size_t *piece)
 	return true;
 }
 
+/* What `piece` bytes cost in memory: themselves, or the pages of the user that hold them, whose buffers are taken to begin at one. */
+static uint32_t cost(const struct writer *w, size_t piece)
+{
+	if (!w->zerocopy)
+		return (uint32_t)piece;
+	size_t at = w->done, start = 0;
+	for (size_t i = 0; i < w->msg->msg_iovlen; i++) {
+		start = at;
+		if (at < w->msg->msg_iov[i].iov_len)
+			break;
+		at -= w->msg->msg_iov[i].iov_len;
+	}
+	return (uint32_t)((start % PAGE + piece + PAGE - 1) / PAGE * PAGE);
+}
+
 /* Append `piece` bytes of the message. 0, -EFAULT, -ENOMEM. */
 static int append(struct writer *w, struct pktbuf *packet, size_t piece)
 {
@@ -220,8 +235,8 @@ static int append(struct writer *w, struct pktbuf *packet, size_t piece)
 	if (msg_copy_in(w->msg, w->done, packet->tail, piece) != piece)
 		return -EFAULT;
 	pktbuf_put(packet, piece);
-	packet->truesize += (uint32_t)piece;
-	tcp_wmem_add(tp, (int32_t)piece);
+	packet->truesize += cost(w, piece);
+	tcp_wmem_add(tp, (int32_t)cost(w, piece));
 	if (!queued(w))
 		tcp_cb(packet)->flags &= (uint16_t)~TH_PSH;
 	tcp_cb(packet)->end_seq += (uint32_t)piece;
