@@ -28,9 +28,14 @@ bool builtin_is_word(const struct shell_command *command, unsigned i, const char
 }
 
 /* Output is not looked at by anybody; a file that is to be made of it is the shell's business. */
+bool builtin_is_silent(const struct shell_command *command)
+{
+	return !command->output || !strcmp(command->output, "/dev/null");
+}
+
 bool builtin_is_simple(const struct builtin *b, const struct shell_command *command)
 {
-	return !b->commands->jail && !b->commands->recalled && (!command->output || !strcmp(command->output, "/dev/null"));
+	return !b->commands->jail && !b->commands->recalled && builtin_is_silent(command);
 }
 
 int builtin_answer(struct builtin *b, int status, const char *what)

@@ -273,13 +273,15 @@ bool builtin_ip_mine(struct builtin *b, const struct shell_command *command)
 
 	if (is_metrics_flush(command))	/* of the stack alone: it has no part in a real shell's namespace */
 		return !command->output || !strcmp(command->output, "/dev/null");
+	if (builtin_is_silent(command) && builtin_ip_link_mine(b, command))
+		return true;
 	if (!builtin_is_simple(b, command))
 		return false;
 	if (is_rule(command))
 		return builtin_rule_mine(b, command);
 	if (is_route(command))
 		return route_parse(b, command, &made);
-	return builtin_ip_link_mine(b, command);
+	return false;
 }
 
 /* `change` changes what is there: a route that only it made is taken back. */

@@ -74,7 +74,6 @@ static int init_first_run(struct commands *commands, const char *command, struct
 }
 #endif
 
-/* The links of a new shell become what the built-in forms have made of the stack's. */
 static void jail_start(struct commands *commands, struct arena *arena)
 {
 	int status;
@@ -91,8 +90,6 @@ static void jail_start(struct commands *commands, struct arena *arena)
 	if (status) {
 		command_jail_close(commands->jail);
 		commands->jail = NULL;
-	} else if (commands->network) {
-		command_jail_catch_up(commands->jail, commands->network, arena);
 	}
 }
 
@@ -117,6 +114,10 @@ int command_run(struct commands *commands, const char *command, bool init, struc
 		*error = commands->jail_error;
 		return -1;
 	}
+	/* The links of the shell become what the built-in forms have made of the stack's. */
+	if (commands->network)
+		command_jail_catch_up(commands->jail, commands->network, arena);
+	commands->network = NULL;
 #ifdef PLUMBLINE_FUSE
 	if (fresh)
 		return init_first_run(commands, command, arena, error);

@@ -205,6 +205,17 @@ static int tree_open(struct command_jail *jail, struct arena *arena, const char 
 	return jail->fs ? 0 : -1;
 }
 
+/* What the stack knows of neighbours is the stack's to forget: its conf/all/arp_evict_nocarrier is another one. */
+static void evict_never(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/conf/all/arp_evict_nocarrier", "we");
+
+	if (!file)	/* an older kernel, which never forgets */
+		return;
+	fputs("0", file);
+	fclose(file);
+}
+
 int command_jail_open(struct pl_stack *stack, const struct target_config *config, struct arena *arena, struct command_jail **opened,
 		      const char **error)
 {
@@ -221,8 +232,10 @@ int command_jail_open(struct pl_stack *stack, const struct target_config *config
 	kernel->folder = script_folder(config->script_path);
 	if (kernel->folder < 0)
 		return fail(arena, error, "the script's folder");
-	if (kernel_namespace_enter(arena, error) < 0 || kernel_links_make(kernel, config, false, arena, error) < 0 ||
-	    tree_open(jail, arena, error) < 0)
+	if (kernel_namespace_enter(arena, error) < 0 || kernel_links_make(kernel, config, false, arena, error) < 0)
+		return -1;
+	evict_never();
+	if (tree_open(jail, arena, error) < 0)
 		return -1;
 	jail->hooks.keep[0] = jail->device;
 	jail->hooks.keep[1] = jail->mounted;
@@ -265,23 +278,29 @@ void command_jail_catch_up(struct command_jail *jail, const char *commands, stru
 int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error)
 {
 	struct netstate *before = arena_alloc(arena, sizeof(*before)), *after = arena_alloc(arena, sizeof(*after));
+	struct mnl_socket *watch;
 	int status;
 
+	pl_stack_lock(jail->stack);
 	if (has_ethernet(jail))
 		netstate_show_neighbours(jail->stack);
 	netstate_show_conf(jail->stack);
+	pl_stack_unlock(jail->stack);
 	if (!netstate_read(before, error) || !filter_mirror_show(jail->stack, error))
 		return -1;
+	watch = netstate_watch_open();
 	status = shell_run(jail->shell, command, false, arena, error);
 	if (status == 0 && !netstate_read(after, error))
-		return -1;
+		status = -1;
 	if (status == 0) {
 		init_record_network(jail->recording, before, after);
 		pl_stack_lock(jail->stack);
+		netstate_watch_apply(watch, jail->stack, before);
 		netstate_apply(jail->stack, before, after);
 		status = filter_mirror_take(jail->stack, jail->recording, arena, error);
 		pl_stack_unlock(jail->stack);
 	}
+	netstate_watch_close(watch);
 	return status;
 }
 

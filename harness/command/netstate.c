@@ -27,17 +27,11 @@ uint32_t netstate_u32(const struct nlattr *attribute)
 	return mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t) ? mnl_attr_get_u32(attribute) : 0;
 }
 
-static int read_link(const struct nlmsghdr *message, void *data)
+static void parse_link(const struct nlmsghdr *message, struct netstate_link *link)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
-	struct netstate_reading *reading = data;
-	struct netstate_link *link = &reading->state->link[reading->state->links];
 	const struct nlattr *attribute;
 
-	if (reading->state->links == NETSTATE_LINKS) {
-		reading->full = true;
-		return MNL_CB_OK;
-	}
 	*link = (struct netstate_link){ .ifindex = info->ifi_index, .up = info->ifi_flags & IFF_UP,
 					.arp = !(info->ifi_flags & IFF_NOARP), .carrier = true };
 	mnl_attr_for_each(attribute, message, sizeof(*info)) {
@@ -60,7 +54,16 @@ static int read_link(const struct nlmsghdr *message, void *data)
 			break;
 		}
 	}
-	reading->state->links++;
+}
+
+static int read_link(const struct nlmsghdr *message, void *data)
+{
+	struct netstate_reading *reading = data;
+
+	if (reading->state->links == NETSTATE_LINKS)
+		reading->full = true;
+	else
+		parse_link(message, &reading->state->link[reading->state->links++]);
 	return MNL_CB_OK;
 }
 
@@ -280,6 +283,58 @@ static void apply_link(struct pl_stack *stack, const struct netstate_link *old, 
 		pl_link_set_carrier(stack, ifindex, new->carrier);
 	if (old->up != new->up)
 		pl_link_set_up(stack, ifindex, new->up);
+}
+
+struct mnl_socket *netstate_watch_open(void)
+{
+	struct mnl_socket *watch = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (watch && mnl_socket_bind(watch, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0) {
+		mnl_socket_close(watch);
+		return NULL;
+	}
+	return watch;
+}
+
+struct watching {
+	struct pl_stack *stack;
+	struct netstate *state;
+};
+
+static int watch_link(const struct nlmsghdr *message, void *data)
+{
+	struct watching *watching = data;
+	struct netstate_link *old, new;
+
+	if (message->nlmsg_type != RTM_NEWLINK)
+		return MNL_CB_OK;
+	parse_link(message, &new);
+	old = link_of(watching->state, new.ifindex);
+	if (!old)
+		return MNL_CB_OK;
+	/* What these messages do not tell. */
+	new.gso = old->gso;
+	new.limited = old->limited;
+	new.queue_limit = old->queue_limit;
+	apply_link(watching->stack, old, &new);
+	*old = new;
+	return MNL_CB_OK;
+}
+
+void netstate_watch_apply(struct mnl_socket *watch, struct pl_stack *stack, struct netstate *state)
+{
+	struct watching watching = { stack, state };
+	char buffer[16384];
+	ssize_t length;
+
+	while (watch && (length = mnl_socket_recvfrom(watch, buffer, sizeof(buffer))) > 0)
+		mnl_cb_run(buffer, (size_t)length, 0, 0, watch_link, &watching);
+}
+
+void netstate_watch_close(struct mnl_socket *watch)
+{
+	if (watch)
+		mnl_socket_close(watch);
 }
 
 static bool has_address(const struct netstate *state, const struct netstate_address *address)

@@ -65,6 +65,16 @@ void netstate_show_neighbours(const struct pl_stack *stack);
  */
 bool netstate_read(struct netstate *state, const char **error);
 
+/*
+ * What happens to links while a command runs, in order: a link that goes down and comes up again has lost its neighbours, and its
+ * states before and after do not show it. open: NULL when netlink refuses, which the other functions take. apply: does it to the stack, and
+ * brings state->link up to date.
+ */
+struct mnl_socket;
+struct mnl_socket *netstate_watch_open(void);
+void netstate_watch_apply(struct mnl_socket *watch, struct pl_stack *stack, struct netstate *state);
+void netstate_watch_close(struct mnl_socket *watch);
+
 /* Do to the stack what leads from `before` to `after`. Links are matched by name; those the stack does not have are passed by. */
 void netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after);
 

@@ -203,7 +203,7 @@ void in_device_carrier_changed(struct pl_stack *stack, struct link *link)
 {
 	if (!link->carrier && CONF_AND(stack, link->ipv4, arp_evict_nocarrier))
 		neighbour_link_down(stack, link, true);
-	fib_changed(stack);
+	fib_carrier_changed(stack, link);
 }
 
 struct link *address_owner(const struct pl_stack *stack, struct in_addr local)

@@ -70,12 +70,14 @@ static bool entry_matches(const struct fib_entry *entry, const struct flow *flow
 }
 
 /* The first next hop that lives and, where the flow names a link, leads over that. */
-static struct fib_nexthop *usable_nexthop(const struct fib_entry *entry, const struct flow *flow)
+static struct fib_nexthop *usable_nexthop(const struct pl_stack *stack, const struct fib_entry *entry, const struct flow *flow)
 {
 	for (unsigned i = 0; i < entry->nexthops; i++) {
 		const struct fib_nexthop *nexthop = &entry->nexthop[i];
 
-		if (!nexthop->dead && nexthop->link && (!flow->output_link || nexthop->link->ifindex == flow->output_link))
+		if (nexthop->dead || !nexthop->link || (!(flow->flags & FLOW_ANY_CARRIER) && fib_nexthop_ignored(stack, nexthop)))
+			continue;
+		if (!flow->output_link || nexthop->link->ifindex == flow->output_link)
 			return (struct fib_nexthop *)nexthop;
 	}
 	return NULL;
@@ -87,7 +89,7 @@ int fib_lookup_table(const struct pl_stack *stack, uint32_t table, const struct 
 		if (entry->table != table || !entry_matches(entry, flow))
 			continue;
 		int error = fib_type_error(entry->type);
-		struct fib_nexthop *nexthop = error ? NULL : usable_nexthop(entry, flow);
+		struct fib_nexthop *nexthop = error ? NULL : usable_nexthop(stack, entry, flow);
 		if (!error && !nexthop)
 			continue;
 		*found = (struct fib_result){ entry, nexthop };

@@ -58,6 +58,13 @@ struct fib_result {
 	struct fib_nexthop *nexthop;	/* the first that fits; fib_select_path chooses among several */
 };
 
+/* ignore_routes_with_linkdown: is a next hop passed by because nobody is at the other end of its link? */
+static inline bool fib_nexthop_ignored(const struct pl_stack *stack, const struct fib_nexthop *nexthop)
+{
+	return !nexthop->link->carrier && nexthop->scope != RT_SCOPE_NOWHERE &&
+	       CONF_OR(stack, nexthop->link->ipv4, ignore_routes_with_linkdown);
+}
+
 /* The longest matching prefix for the flow, in the tables that the rules name. 0 and *found, or the route type's error. */
 int fib_lookup(const struct pl_stack *stack, const struct flow *flow, struct fib_result *found);
 /* The same in one table. -EAGAIN: it says nothing. */
@@ -86,12 +93,13 @@ void fib_add_address(struct pl_stack *stack, struct in_device *device, const str
 void fib_delete_address(struct pl_stack *stack, struct in_device *device, const struct inet_address *ifa);
 void fib_link_up(struct pl_stack *stack, struct link *link);	/* next hops over it live again, where others kept the route */
 void fib_link_down(struct pl_stack *stack, struct link *link);	/* all its routes but those of its addresses */
+void fib_carrier_changed(struct pl_stack *stack, struct link *link);
 void fib_link_gone(struct pl_stack *stack, struct link *link);	/* all its routes */
 
 /* Among several next hops choose as fib_multipath_hash_policy says; multipath.c. */
 void fib_select_path(struct pl_stack *stack, const struct flow *flow, struct fib_result *result);
 /* A next hop died or lives again: share the hash values out anew. */
-void fib_rebalance(struct fib_entry *entry);
+void fib_rebalance(const struct pl_stack *stack, struct fib_entry *entry);
 
 /* The exception for a destination that is still believed, or NULL; exception.c. */
 const struct route_exception *exception_find(struct pl_stack *stack, struct fib_nexthop *nexthop, struct in_addr destination);

@@ -53,7 +53,7 @@ static void lose_link(struct pl_stack *stack, const struct link *link, bool gone
 			continue;
 		}
 		if (touched)
-			fib_rebalance(entry);
+			fib_rebalance(stack, entry);
 		place = &entry->next;
 	}
 	fib_changed(stack);
@@ -80,8 +80,19 @@ void fib_link_up(struct pl_stack *stack, struct link *link)
 				touched = true;
 			}
 		if (touched)
-			fib_rebalance(entry);
+			fib_rebalance(stack, entry);
 	}
+	fib_changed(stack);
+}
+
+void fib_carrier_changed(struct pl_stack *stack, struct link *link)
+{
+	for (struct fib_entry *entry = stack->fib->entries; entry; entry = entry->next)
+		for (unsigned i = 0; i < entry->nexthops; i++)
+			if (entry->nexthop[i].link == link) {
+				fib_rebalance(stack, entry);
+				break;
+			}
 	fib_changed(stack);
 }
 

@@ -136,7 +136,7 @@ static int resolve(struct pl_stack *stack, const struct pl_route *route, struct 
 		entry->nexthop[i].source =
 			select_source(stack, entry->nexthop[i].link, entry->nexthop[i].gateway, route->scope);
 	}
-	fib_rebalance(entry);
+	fib_rebalance(stack, entry);
 	return check_source(stack, route);
 }
 

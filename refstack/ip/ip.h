@@ -94,7 +94,10 @@ struct flow {			/* what a route is looked up by, and what the lookup fills in */
 	uint16_t source_port, destination_port;	/* for rules and the choice among next hops; host order, 0: none or unknown */
 	const struct pktbuf *packet;		/* that the route is for, or that it is about; NULL: none yet */
 };
-enum { FLOW_ANY_SOURCE = 1 };	/* the source need not be an address of this host (transparent sockets, IP_HDRINCL) */
+enum {
+	FLOW_ANY_SOURCE = 1,	/* the source need not be an address of this host (transparent sockets, IP_HDRINCL) */
+	FLOW_ANY_CARRIER = 2,	/* also routes that ignore_routes_with_linkdown passes by */
+};
 /* A resolved route: reference counted, thrown away by generation. */
 struct route {
 	unsigned references;

@@ -251,17 +251,22 @@ static uint32_t multipath_hash(const struct pl_stack *stack, const struct flow *
 
 /* --- the choice --------------------------------------------------------------------------------------------------- */
 
-void fib_rebalance(struct fib_entry *entry)
+static bool takes_part(const struct pl_stack *stack, const struct fib_nexthop *nexthop)
+{
+	return !nexthop->dead && !(nexthop->link && fib_nexthop_ignored(stack, nexthop));
+}
+
+void fib_rebalance(const struct pl_stack *stack, struct fib_entry *entry)
 {
 	uint64_t total = 0, before = 0;
 
 	for (unsigned i = 0; i < entry->nexthops; i++)
-		total += entry->nexthop[i].dead ? 0 : entry->nexthop[i].weight;
+		total += takes_part(stack, &entry->nexthop[i]) ? entry->nexthop[i].weight : 0;
 	for (unsigned i = 0; i < entry->nexthops; i++) {
 		struct fib_nexthop *nexthop = &entry->nexthop[i];
 
 		nexthop->upper_bound = -1;
-		if (nexthop->dead || !total)
+		if (!takes_part(stack, nexthop) || !total)
 			continue;
 		before += nexthop->weight;
 		nexthop->upper_bound = (int32_t)(((before << 31) + total / 2) / total - 1);

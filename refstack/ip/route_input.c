@@ -60,6 +60,7 @@ static int validate_source(struct pl_stack *stack, const struct incoming *in, co
 	}
 	/* The way back: the packet's ends change places. Ports and protocol count only where rules ask for them. */
 	flow.input_link = out ? out->ifindex : 0;
+	flow.flags = FLOW_ANY_CARRIER;
 	if (stack->fib->custom_rules && in->packet) {
 		struct flow there = { 0 };
 
