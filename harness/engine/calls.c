@@ -113,7 +113,11 @@ static void effect_pipe(struct run *run, const struct event *event, const struct
 	int64_t script_fd;
 
 	for (unsigned i = 0; i < 2; i++)
-		if (!eval_int(run, pair->member[i].value, &script_fd, &error))
+		if (pair->member[i].value->kind == EXPR_ELLIPSIS && pair->member[i].value->word) {
+			script_fd = descriptor_free(run);
+			variable_set(run, pair->member[i].value->word, script_fd);
+			descriptor_add(run, (int)script_fd, live[i], NULL);
+		} else if (!eval_int(run, pair->member[i].value, &script_fd, &error))
 			run_error(run, event, "pipe: %s", error);
 		else if (!descriptor_new(run, event, (int)script_fd, live[i], NULL))
 			return;
@@ -183,6 +187,13 @@ static bool result_fits(const struct run *run, const struct marshalled *m, int64
 	int64_t actual = m->call.result < 0 ? -1 : m->call.result, number;
 
 	*expected = m->call.result;
+	if (m->spec->result->kind == EXPR_ELLIPSIS && m->spec->result->word && m->rule->gives_descriptor) {
+		*expected = m->call.result < 0 ? -1 : descriptor_free(run);
+		variable_set(run, m->spec->result->word, *expected);
+		return m->call.result >= 0;
+	}
+	if (m->spec->result->kind == EXPR_ELLIPSIS && m->spec->result->word)
+		variable_set(run, m->spec->result->word, actual);
 	if (m->spec->result->kind == EXPR_ELLIPSIS)
 		return true;
 	if (!eval_int(run, m->spec->result, expected, error))
@@ -233,6 +244,8 @@ static void call_verify(struct run *run, const struct run_call *running)
 	}
 	if (m->call.result >= 0)
 		effects_after(run, running->event, m, (int)(expected >= 0 ? expected : m->call.result));
+	if (run->observing && run->script->variables)
+		marshal_check(m, &differences);
 	if (run->observing || run_stopped(run))
 		return;
 	if (!fits)

@@ -63,7 +63,8 @@ static bool pair(struct compare *compare, const void *first, const void *second,
 /* --- the divergence ------------------------------------------------------------------------------------------------------- */
 static bool is_input(const struct trace_entry *entry)
 {
-	return entry->kind == TRACE_CALL || entry->kind == TRACE_PACKET_IN || entry->kind == TRACE_COMMAND;
+	return entry->kind == TRACE_CALL || entry->kind == TRACE_PACKET_IN || entry->kind == TRACE_COMMAND ||
+	       entry->kind == TRACE_TUNABLE;
 }
 
 /* The input before an entry, NULL at the start. */
@@ -392,10 +393,16 @@ static bool texts_fit(struct compare *compare, const char *first, const char *se
 	return *first == *second;
 }
 
+/* A call, or what was read or written of a tunable. */
+static bool is_call(const struct trace_entry *entry)
+{
+	return entry->kind == TRACE_CALL || entry->kind == TRACE_TUNABLE;
+}
+
 static const struct trace_entry *call_of(const struct trace *trace, const struct event *event)
 {
 	for (unsigned i = 0; i < trace->count; i++)
-		if (trace->entry[i].kind == TRACE_CALL && trace->entry[i].event == event)
+		if (is_call(&trace->entry[i]) && trace->entry[i].event == event)
 			return &trace->entry[i];
 	return NULL;
 }
@@ -414,6 +421,9 @@ static void compare_call(struct compare *compare, const struct trace_entry *firs
 	const struct trace_entry *second = call_of(compare->side[1].trace, first->event);
 	pl_time span[2] = { first->ended - first->time, 0 };
 
+	/* What stands in a condition need not be there on both. */
+	if (!second && first->event->branch)
+		return;
 	if (!second) {
 		diverge(compare, first->time, first, NULL, NULL, NULL,
 			arena_printf(compare->arena, "%s did not come as far as this call", compare->side[1].name));
@@ -435,10 +445,10 @@ static void compare_calls(struct compare *compare)
 	const struct trace *first = compare->side[0].trace, *second = compare->side[1].trace;
 
 	for (unsigned i = 0; i < first->count; i++)
-		if (first->entry[i].kind == TRACE_CALL)
+		if (is_call(&first->entry[i]))
 			compare_call(compare, &first->entry[i]);
 	for (unsigned i = 0; i < second->count; i++)
-		if (second->entry[i].kind == TRACE_CALL && !call_of(first, second->entry[i].event))
+		if (is_call(&second->entry[i]) && !second->entry[i].event->branch && !call_of(first, second->entry[i].event))
 			diverge(compare, second->entry[i].time, NULL, NULL, &second->entry[i], NULL,
 				arena_printf(compare->arena, "%s did not come as far as this call", compare->side[0].name));
 }

@@ -11,6 +11,15 @@ struct descriptor *descriptor_find(const struct run *run, int script_fd)
 	return NULL;
 }
 
+int descriptor_free(const struct run *run)
+{
+	int script_fd = 3;
+
+	while (descriptor_find(run, script_fd))
+		script_fd++;
+	return script_fd;
+}
+
 struct descriptor *descriptor_add(struct run *run, int script_fd, int live_fd, struct flow *flow)
 {
 	struct descriptor *descriptor = arena_alloc(run->arena, sizeof(*descriptor));

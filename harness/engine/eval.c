@@ -27,7 +27,7 @@ void text_quote(struct text *text, const void *bytes, size_t length)
 /* --- values --------------------------------------------------------------------------------------------------------------- */
 static bool eval_word(const struct run *run, const char *word, int64_t *value, const char **error)
 {
-	if (symbol_value(word, value))
+	if (symbol_value(word, value) || variable_get(run, word, value))
 		return true;
 	for (unsigned i = 0; i < run->options->defines; i++) {
 		const struct define *define = &run->options->define[i];
@@ -172,7 +172,7 @@ void expr_print(const struct run *run, const struct expr *expr, struct text *tex
 
 	switch (expr->kind) {
 	case EXPR_ELLIPSIS:
-		text_add(text, "...");
+		text_add(text, expr->word ? "let %s" : "...", expr->word);
 		break;
 	case EXPR_INTEGER:
 		text_add(text, expr->hexadecimal ? "0x%llx" : "%lld", (long long)expr->integer);

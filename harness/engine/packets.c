@@ -51,7 +51,7 @@ static void inbound_state(struct flow *flow, const struct packet *packet)
 
 static void run_inbound(struct run *run, unsigned link)
 {
-	const struct packet_spec *spec = run->event->packet;
+	const struct packet_spec *spec = run->packet;
 	struct flow *flow;
 	struct packet *packet;
 	const uint8_t *bytes;
@@ -107,19 +107,24 @@ static void sent_unlink(struct run *run, struct sent **link)
 		run->sent_tail = link;
 }
 
-/* The oldest packet that was sent, is the flow's and has not been taken. Those of other flows stay for theirs. NULL: none yet. */
-static struct sent *sent_take(struct run *run, struct flow *flow, const struct packet_spec *spec)
+static bool sent_fits(struct run *run, struct flow *flow, const struct packet_spec *spec, const struct sent *sent)
 {
 	int named = spec->link ? link_index(run, spec->link) : -1;
 
+	if (named >= 0 && sent->link != (unsigned)named)
+		return false;
+	if (spec->is_fragment)
+		return fragment_is_of(run, flow, &spec->packet, sent->packet);
+	return flow_takes_live_packet(run, flow, &spec->packet, sent->packet);
+}
 
+/* The oldest packet that was sent, is the flow's and has not been taken. Those of other flows stay for theirs. NULL: none yet. */
+static struct sent *sent_take(struct run *run, struct flow *flow, const struct packet_spec *spec)
+{
 	for (struct sent **link = &run->sent; *link; link = &(*link)->next) {
 		struct sent *sent = *link;
 
-		if (named >= 0 && sent->link != (unsigned)named)
-			continue;
-		if (spec->is_fragment ? !fragment_is_of(run, flow, &spec->packet, sent->packet)
-				      : !flow_takes_live_packet(run, flow, &spec->packet, sent->packet))
+		if (!sent_fits(run, flow, spec, sent))
 			continue;
 		sent_unlink(run, link);
 		return sent;
@@ -284,7 +289,7 @@ static void outbound_fail(struct run *run, const struct packet *said, const stru
 			  const char *reason, const struct packet_difference *difference, unsigned count)
 {
 	const struct packet *shown = packet_project(actual, said, run->arena);
-	const char *link = run->event->packet->link;
+	const char *link = run->packet->link;
 	struct failure *failure;
 
 	if (run->settings.non_fatal_packet) {
@@ -300,48 +305,65 @@ static void outbound_fail(struct run *run, const struct packet *said, const stru
 					   link ? ": " : "", packet_print(shown, run->arena, true) + 2);
 }
 
-static void outbound_compare(struct run *run, struct flow *flow, struct packet *actual, pl_time at)
+/* What is expected, in a form that can be compared; NULL: an error of the run. */
+static struct packet *outbound_expected(struct run *run, struct flow *flow)
 {
-	const struct packet *said = &run->event->packet->packet;
 	struct packet *expected;
-	struct packet_difference difference[DIFFERENCES];
-	struct packet_rules rules;
-	const char *reason = checksum_reason(actual), *error;
-	unsigned count;
+	const char *error;
 
-	if (run->event->packet->is_fragment) {
-		said = expected = fragment_expected(run, flow, run->event->packet, &error);
-		if (!expected) {
-			run_error(run, run->event, "the fragment cannot be made: %s", error);
-			return;
-		}
-	} else {
-		expected = expected_packet(run, said);
-	}
+	if (!run->packet->is_fragment)
+		return expected_packet(run, &run->packet->packet);
+	expected = fragment_expected(run, flow, run->packet, &error);
+	if (!expected)
+		run_error(run, run->event, "the fragment cannot be made: %s", error);
+	return expected;
+}
+
+/* In what the packet is not what is expected, its time included: NULL, or the first of the *count differences. */
+static const char *outbound_reason(struct run *run, struct flow *flow, struct packet *expected, struct packet *actual,
+				   pl_time at, struct packet_difference difference[DIFFERENCES], unsigned *count)
+{
+	const char *reason = checksum_reason(actual);
+	struct packet_rules rules;
+
 	flow_map_outbound(run, flow, expected, actual);
 	expected_lenient(flow, expected, actual);
 	rules_make(run, &rules);
-	count = packet_differ(expected, actual, &rules, run->arena, difference, DIFFERENCES);
-	if (count > DIFFERENCES)
-		count = DIFFERENCES;
-	if (count)
+	*count = packet_differ(expected, actual, &rules, run->arena, difference, DIFFERENCES);
+	if (*count > DIFFERENCES)
+		*count = DIFFERENCES;
+	if (*count)
 		reason = arena_printf(run->arena, "%s: expected %s, actual %s%s", difference[0].field, difference[0].expected,
-				      difference[0].actual, count > 1 ? ", and more" : "");
+				      difference[0].actual, *count > 1 ? ", and more" : "");
 	if (!reason)
 		time_check(run, run->event->time.kind, run->event_at, run->event_until, at, run->last ? run->last_at : -1,
 			   "outbound packet", &reason);
+	return reason;
+}
+
+static void outbound_compare(struct run *run, struct flow *flow, struct packet *actual, pl_time at)
+{
+	const struct packet *said = &run->packet->packet;
+	struct packet *expected = outbound_expected(run, flow);
+	struct packet_difference difference[DIFFERENCES];
+	const char *reason;
+	unsigned count;
+
+	if (!expected)
+		return;
+	reason = outbound_reason(run, flow, expected, actual, at, difference, &count);
 	if (!reason)
 		return;
-	/* Bytes that the script does not write are not shown to it either. */
-	if (run->event->packet->is_fragment && !run->event->packet->packet.payload)
+	/* Of a fragment what was cut is shown; bytes that the script does not write are not shown to it either. */
+	if (run->packet->is_fragment && !said->payload)
 		expected->payload = NULL;
-	outbound_fail(run, said, actual, at, reason, difference, count);
+	outbound_fail(run, run->packet->is_fragment ? expected : said, actual, at, reason, difference, count);
 }
 
 /* One packet taken: into script terms, and into the trace as this event's. */
 static struct packet *sent_use(struct run *run, struct flow *flow, const struct sent *sent)
 {
-	const struct packet *said = &run->event->packet->packet;
+	const struct packet *said = &run->packet->packet;
 	const struct layer *tcp = packet_layer(said, LAYER_TCP), *live = packet_layer(sent->packet, LAYER_TCP);
 	struct packet *packet = packet_clone(sent->packet, run->arena);
 
@@ -355,6 +377,27 @@ static struct packet *sent_use(struct run *run, struct flow *flow, const struct 
 	run->result->trace.entry[sent->entry].event = run->event;
 	run->result->trace.entry[sent->entry].packet = packet;
 	return packet;
+}
+
+bool outbound_try(struct run *run, struct flow *flow, struct sent **at)
+{
+	struct sent *sent = *at;
+	struct trace_entry kept = run->result->trace.entry[sent->entry];
+	struct packet_difference difference[DIFFERENCES];
+	struct flow before = *flow;
+	struct packet *expected;
+	unsigned count;
+
+	if (!sent_fits(run, flow, run->packet, sent))
+		return false;
+	expected = outbound_expected(run, flow);
+	if (expected && !outbound_reason(run, flow, expected, sent_use(run, flow, sent), sent->at, difference, &count)) {
+		sent_unlink(run, at);
+		return true;
+	}
+	*flow = before;
+	run->result->trace.entry[sent->entry] = kept;
+	return false;
 }
 
 static const char *no_packet(struct run *run)
@@ -371,14 +414,14 @@ static pl_time patience(const struct run *run)
 
 static void run_outbound(struct run *run, unsigned link)
 {
-	const struct packet *said = &run->event->packet->packet;
+	const struct packet *said = &run->packet->packet;
 	struct flow *flow = flow_for_script_packet(run, said, false, link);
 	pl_time deadline = patience(run), at = 0;
 	struct packet *whole = NULL;
 	size_t wanted = said->payload_given ? said->payload_length : 0, piece = 0;
 
 	do {
-		struct sent *sent = sent_wait(run, flow, run->event->packet, deadline);
+		struct sent *sent = sent_wait(run, flow, run->packet, deadline);
 		struct packet *packet;
 
 		if (run_stopped(run))
@@ -401,7 +444,7 @@ static void run_outbound(struct run *run, unsigned link)
 		whole = whole ? packet_join(run, whole, packet) : packet;
 		at = sent->at;
 	} while (whole->payload_length < wanted && packet_layer(whole, LAYER_TCP) && !run->settings.strict_segments &&
-		 !run->event->packet->is_fragment);
+		 !run->packet->is_fragment);
 	outbound_compare(run, flow, whole, at);
 }
 
@@ -413,31 +456,53 @@ static void run_outbound(struct run *run, unsigned link)
  */
 static void observe_outbound(struct run *run, unsigned link)
 {
-	const struct packet *said = &run->event->packet->packet;
+	const struct packet *said = &run->packet->packet;
 	struct flow *flow = flow_for_script_packet(run, said, false, link);
 	pl_time due = run->event->time.kind == TIME_ANY ? run_now(run) + PATIENCE_OBSERVED : patience(run);
 	size_t wanted = said->payload_given ? said->payload_length : 0, got = 0;
 
 	do {
-		struct sent *sent = sent_wait(run, flow, run->event->packet, due);
+		struct sent *sent = sent_wait(run, flow, run->packet, due);
 		struct packet *packet;
 
 		if (!sent)
 			return;
 		packet = sent_use(run, flow, sent);
 		flow_map_outbound(run, flow, said, packet);
-		got += packet->payload_length && !run->event->packet->is_fragment ? packet->payload_length : wanted;
+		got += packet->payload_length && !run->packet->is_fragment ? packet->payload_length : wanted;
 	} while (got < wanted);
+}
+
+bool run_packet_ready(struct run *run, int *link)
+{
+	const struct packet_spec *said = run->event->packet;
+	struct packet_spec *ready;
+	const char *error;
+
+	run->packet = said;
+	*link = link_index(run, said->link);
+	if (*link < 0) {
+		run_error(run, run->event, "there is no link %s", said->link);
+		return false;
+	}
+	if (!said->late)
+		return true;
+	ready = arena_memdup(run->arena, said, sizeof(*said));
+	ready->packet = *packet_clone(&said->packet, run->arena);
+	run->packet = ready;
+	if (packet_resolve(run, &ready->packet, &error))
+		return true;
+	run_error(run, run->event, "the packet cannot be made: %s", error);
+	return false;
 }
 
 void run_packet_event(struct run *run)
 {
-	const struct packet_spec *spec = run->event->packet;
-	int link = link_index(run, spec->link);
+	int link;
 
-	if (link < 0)
-		run_error(run, run->event, "there is no link %s", spec->link);
-	else if (spec->inbound)
+	if (!run_packet_ready(run, &link))
+		return;
+	if (run->packet->inbound)
 		run_inbound(run, (unsigned)link);
 	else if (run->observing)
 		observe_outbound(run, (unsigned)link);

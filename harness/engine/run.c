@@ -292,6 +292,12 @@ static void run_event(struct run *run)
 	case EVENT_NOTHING:
 		run_nothing_event(run);
 		break;
+	case EVENT_LET:
+		run_let_event(run);
+		break;
+	case EVENT_TUNABLE:
+		run_tunable_event(run);
+		break;
 	}
 }
 
@@ -340,9 +346,14 @@ static void run_events(struct run *run)
 	pauses_find(run);
 	for (run->event = run->script->events; run->event && !run_stopped(run); run->event = run->event->next) {
 		pause_here(run, run->event);
+		if (run->event->branch && !event_wanted(run, run->event))
+			continue;
 		if (!time_resolve(run))
 			continue;
-		run_event(run);
+		if (run->event->group)
+			run_group(run);
+		else
+			run_event(run);
 		run->last = run->event;
 		run->last_at = run->event_at;
 		run->events_done++;
@@ -400,6 +411,7 @@ static void engine_go(const struct script *script, const struct run_options *opt
 	pl_time began = real_time();
 
 	*result = (struct run_result){ .verdict = VERDICT_PASS };
+	run.variables = arena_alloc(arena, sizeof(*run.variables));
 	run.sent_tail = &run.sent;
 	run.code_tail = &run.code;
 	run_all(&run);

@@ -130,7 +130,20 @@ struct run {
 	struct target *target;
 	pl_time start;			/* the target's instant of script time 0 */
 
+	struct variables {
+		struct variable {
+			struct variable *next;
+			const char *name;
+			int64_t value;
+		} *first;
+	} *variables;			/* a structure of its own: values are learnt where the run is not to be changed */
+	struct decision {
+		struct decision *next;
+		const struct condition *condition;
+		bool holds;
+	} *decisions;
 	const struct event *event;	/* now */
+	const struct packet_spec *packet;	/* of a packet event, with the values of its variables */
 	pl_time event_at, event_until;	/* script time: resolved; until is -1 without a range */
 	pl_time event_offset;		/* what a relative time was added to */
 	const struct event *last;	/* before it */
@@ -211,6 +224,10 @@ struct packet *fragment_expected(struct run *run, struct flow *flow, const struc
 
 /* packets.c */
 void run_packet_event(struct run *run);
+/* The event's packet with its variables' values into run->packet. False: an error of the run. */
+bool run_packet_ready(struct run *run, int *link);
+/* A packet that was sent is all that run->packet expects, also its time: then it is taken. Else nothing has changed. */
+bool outbound_try(struct run *run, struct flow *flow, struct sent **at);
 void run_nothing_event(struct run *run);
 
 /* link.c */
@@ -224,6 +241,19 @@ bool link_complete(const struct run *run, unsigned link, struct packet *packet, 
 /* Whether a packet that was sent is an ARP request that the far end answers by itself; it has done so. */
 bool link_answered(struct run *run, unsigned link, const struct packet *packet);
 
+/* variables.c */
+void variable_set(const struct run *run, const char *name, int64_t value);
+bool variable_get(const struct run *run, const char *name, int64_t *value);
+/* The values of variables in a packet, in place. False: *error. */
+bool packet_resolve(const struct run *run, struct packet *packet, const char **error);
+/* Whether the conditions around an event hold; false also when that cannot be told, which is an error of the run. */
+bool event_wanted(struct run *run, const struct event *event);
+void run_let_event(struct run *run);
+void run_tunable_event(struct run *run);
+
+/* group.c: the event and those that follow it in its group; run->event is the last of them afterwards. */
+void run_group(struct run *run);
+
 /* calls.c */
 void run_call_event(struct run *run);
 void calls_finish(struct run *run);			/* look at those under way that have finished */
@@ -232,6 +262,7 @@ void calls_end(struct run *run);			/* the script is over */
 /* descriptors.c */
 struct descriptor *descriptor_find(const struct run *run, int script_fd);
 struct descriptor *descriptor_add(struct run *run, int script_fd, int live_fd, struct flow *flow);
+int descriptor_free(const struct run *run);		/* the lowest number that the script could use, 0 to 2 aside */
 int descriptor_script(const struct run *run, int live_fd);	/* -1: the script does not know it */
 /* A number that is no descriptor of the script is moved out of the way of those that the target may have open. */
 #define DESCRIPTOR_ASIDE (1 << 20)

@@ -23,6 +23,10 @@ const char *event_what(const struct event *event)
 		return "command";
 	case EVENT_CODE:
 		return "data collection for code";
+	case EVENT_LET:
+		return "assignment";
+	case EVENT_TUNABLE:
+		return "tunable";
 	case EVENT_NOTHING:
 		return "silence";
 	}

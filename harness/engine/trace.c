@@ -45,6 +45,9 @@ static void entry_print(const struct trace_entry *entry, struct arena *arena, FI
 	case TRACE_COMMAND:
 		fprintf(to, "`%s`", entry->text);
 		break;
+	case TRACE_TUNABLE:
+		fputs(entry->text, to);
+		break;
 	case TRACE_CODE:
 		fputs("%{ ... }%", to);
 		break;

@@ -7,7 +7,7 @@
 #include "../script/ast.h"
 #include "../wire/packet.h"
 
-enum trace_kind { TRACE_PACKET_IN, TRACE_PACKET_OUT, TRACE_CALL, TRACE_COMMAND, TRACE_CODE };
+enum trace_kind { TRACE_PACKET_IN, TRACE_PACKET_OUT, TRACE_CALL, TRACE_COMMAND, TRACE_CODE, TRACE_TUNABLE };
 
 struct marshalled;
 struct trace_entry {

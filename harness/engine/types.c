@@ -287,6 +287,20 @@ static bool bytes_compare(const struct run *run, const struct type *type, const 
 	return false;
 }
 
+/* `let name`: a port as packets say it, an address as inet_addr() gives it, a descriptor by the script's number. */
+static void capture(const struct run *run, const struct type *type, unsigned size, const struct expr *expr, const uint8_t *bytes)
+{
+	int64_t value = scalar_load(type, size, bytes);
+
+	if (!expr->word)
+		return;
+	if (type->kind == TYPE_NETWORK)
+		value = size == 2 ? ntohs((uint16_t)value) : ntohl((uint32_t)value);
+	if (type->kind == TYPE_DESCRIPTOR && descriptor_script(run, (int)value) >= 0)
+		value = descriptor_script(run, (int)value);
+	variable_set(run, expr->word, value);
+}
+
 static bool scalar_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes,
 			   size_t length, const char *name, struct text *text)
 {
@@ -300,8 +314,10 @@ static bool scalar_compare(const struct run *run, const struct type *type, const
 		return false;
 	}
 	expr = expr_part(expr, 1);
-	if (expr->kind == EXPR_ELLIPSIS)
+	if (expr->kind == EXPR_ELLIPSIS) {
+		capture(run, type, size, expr, bytes);
 		return true;
+	}
 	if (!scalar_eval(run, type, expr, &value, &error)) {
 		text_add(text, "%s: %s\n", name, error);
 		return false;
@@ -340,8 +356,13 @@ static bool array_compare(const struct run *run, const struct type *type, const 
 bool type_compare(const struct run *run, const struct type *type, const struct expr *expr, const uint8_t *bytes, size_t length,
 		  const char *name, struct text *text)
 {
-	if (expr->kind == EXPR_ELLIPSIS)
+	if (expr->kind == EXPR_ELLIPSIS) {
+		if (!type)
+			type = &type_int;
+		if (expr->word && is_scalar(type) && length >= scalar_size(type, length))
+			capture(run, type, scalar_size(type, length), expr, bytes);
 		return true;
+	}
 	type = type_settle(type, expr);
 	if (!type) {
 		text_add(text, "%s: no known structure has these members\n", name);

@@ -22,7 +22,7 @@ struct source_span {
 };
 
 enum expr_kind {
-	EXPR_ELLIPSIS,		/* ... */
+	EXPR_ELLIPSIS,		/* ...; with a word: `let word`, which is given the value that comes there */
 	EXPR_INTEGER,
 	EXPR_FLOAT,
 	EXPR_STRING,		/* "bytes", escapes resolved; adjacent ones joined; open_ended: "bytes"... */
@@ -41,7 +41,7 @@ struct expr {
 	int64_t integer;	/* INTEGER */
 	bool hexadecimal;	/* printed back as it was written */
 	double real;		/* FLOAT */
-	const char *word;	/* WORD, CALL, ASSIGN */
+	const char *word;	/* WORD, CALL, ASSIGN; ELLIPSIS; FLOAT as it is written */
 	const char *bytes;	/* STRING */
 	size_t length;		/* STRING */
 	bool open_ended;	/* STRING */
@@ -74,6 +74,32 @@ enum event_kind {
 	EVENT_COMMAND,		/* `shell` */
 	EVENT_CODE,		/* %{ python }% */
 	EVENT_NOTHING,		/* expect nothing for t */
+	EVENT_LET,		/* let name = value */
+	EVENT_TUNABLE,		/* sysctl name = value, sysctl name == value */
+};
+
+/* if LEFT operator RIGHT { ... } else { ... } */
+enum condition_operator {
+	CONDITION_EQUAL, CONDITION_UNEQUAL, CONDITION_LESS, CONDITION_GREATER, CONDITION_AT_MOST, CONDITION_AT_LEAST
+};
+struct condition {
+	enum { CONDITION_TARGET, CONDITION_VERSION, CONDITION_NUMBERS } kind;
+	enum condition_operator operator;
+	const struct expr *left, *right;
+};
+/* Where an event stands: in one of the two blocks of a condition, which may itself be inside one. */
+struct branch {
+	const struct branch *outer;
+	const struct condition *condition;
+	bool otherwise;			/* in the block after `else` */
+};
+
+struct tunable_spec {
+	const char *name;
+	bool write;
+	const struct expr *value;
+	const char *errno_name;		/* of a write that is to fail; NULL: it is to succeed */
+	struct source_span errno_span;
 };
 
 struct call_spec {
@@ -94,6 +120,7 @@ struct packet_spec {
 	const char *link;		/* NULL: the script's first link */
 	struct source_span link_span;
 	struct packet packet;		/* what is said of it; fields not said are absent */
+	bool late;			/* variables stand in it */
 	bool is_fragment;		/* only these bytes behind the packet's IP header are meant */
 	unsigned from, until;
 	struct layer fragment;		/* what is said of the fragment's own IP header */
@@ -105,17 +132,30 @@ struct event {
 	struct source_span span;
 	struct source_span time_span;
 	struct event_time time;
+	const struct branch *branch;	/* NULL: it is carried out in any case */
+	unsigned group;			/* events of one group may happen in any order; 0: none */
 	union {
 		struct packet_spec *packet;
 		struct call_spec *call;
 		const char *text;		/* command or code */
 		pl_time quiet;			/* EVENT_NOTHING */
+		struct {
+			const char *name;
+			const struct expr *value;
+		} let;
+		struct tunable_spec *tunable;
 	};
 };
 
 struct script_option {
 	const char *name, *value;	/* without the dashes; value NULL for a bare flag */
 	struct source_span span;
+};
+
+/* A name that `let` gives a value. */
+struct script_variable {
+	struct script_variable *next;
+	const char *name;
 };
 
 /* A table at a script's top: its rows' names. */
@@ -140,6 +180,7 @@ struct script {
 		struct source_span span;
 	} *undefined;
 	unsigned undefineds;
+	struct script_variable *variables;
 	struct script_table *table;	/* the script is a case for each row, of several tables for each combination */
 	unsigned tables;
 	struct arena *arena;

@@ -96,11 +96,19 @@ static void check_unknown(struct check *check, const char *word, const struct so
 	report_unknown(check, span, "symbol", word, nearest, "a number, a symbol, or a word that -D gives a value");
 }
 
+static bool is_variable(const struct script *script, const char *word)
+{
+	for (const struct script_variable *variable = script->variables; variable; variable = variable->next)
+		if (!strcmp(variable->name, word))
+			return true;
+	return false;
+}
+
 static void check_word(struct check *check, const char *word, const struct source_span *span)
 {
 	int64_t value;
 
-	if (!symbol_value(word, &value))
+	if (!symbol_value(word, &value) && !is_variable(check->script, word))
 		check_unknown(check, word, span);
 }
 
@@ -348,23 +356,50 @@ static void check_arguments(struct check *check, const struct call_spec *call, c
 	}
 }
 
-static void check_errno(struct check *check, const struct call_spec *call)
+static void check_errno(struct check *check, const char *name, const struct source_span *span)
 {
 	const char *nearest;
 	int64_t value;
 
-	if (!call->errno_name)
+	if (!name)
 		return;
-	if (symbol_value(call->errno_name, &value) && symbol_name("errno", value) && call->errno_name[0] == 'E')
+	if (symbol_value(name, &value) && symbol_name("errno", value) && name[0] == 'E')
 		return;
 	if (nobody_reads(check))
 		return;
-	nearest = symbol_nearest(call->errno_name);
-	if (check->undefined_allowed && !nearest && looks_like_define(call->errno_name)) {
-		check_unknown(check, call->errno_name, &call->errno_span);
+	nearest = symbol_nearest(name);
+	if (check->undefined_allowed && !nearest && looks_like_define(name)) {
+		check_unknown(check, name, span);
 		return;
 	}
-	report_unknown(check, &call->errno_span, "error", call->errno_name, nearest, "an error such as EINVAL");
+	report_unknown(check, span, "error", name, nearest, "an error such as EINVAL");
+}
+
+static void check_tunable(struct check *check, const struct tunable_spec *spec)
+{
+	if (spec->value->kind == EXPR_LIST || spec->value->kind == EXPR_STRUCT ||
+	    (spec->write && spec->value->kind == EXPR_ELLIPSIS))
+		report(check, DIAGNOSTIC_ERROR, &spec->value->span, "a number, a word, or a text in quotes",
+		       "this cannot be the value of a tunable");
+	else if (spec->value->kind != EXPR_WORD)
+		check_expr(check, spec->value);
+	check_errno(check, spec->errno_name, &spec->errno_span);
+}
+
+/* The conditions around an event. Each is looked at once, at the first event behind it. */
+static void check_branches(struct check *check, const struct branch *branch, const struct branch *before)
+{
+	const struct branch *outer = before;
+
+	while (outer && outer != branch)
+		outer = outer->outer;
+	if (!branch || outer == branch || branch->otherwise)
+		return;
+	check_branches(check, branch->outer, before);
+	if (branch->condition->kind == CONDITION_NUMBERS) {
+		check_expr(check, branch->condition->left);
+		check_expr(check, branch->condition->right);
+	}
 }
 
 static void check_call(struct check *check, const struct event *event)
@@ -387,7 +422,7 @@ static void check_call(struct check *check, const struct event *event)
 	}
 	check_arguments(check, call, &shape);
 	check_expr(check, call->result);
-	check_errno(check, call);
+	check_errno(check, call->errno_name, &call->errno_span);
 }
 
 /* Times. */
@@ -508,14 +543,26 @@ static void check_packet(struct check *check, const struct event *event)
 static unsigned check_script(struct check *check)
 {
 	const struct script *script = check->script;
-	pl_time now = 0;
+	const struct branch *before = NULL;
+	pl_time now = 0, entered = 0;
 
 	for (unsigned i = 0; i < script->options; i++)
 		check_option(check, &script->option[i]);
 	check_families(check);
 	for (const struct event *event = script->events; event; event = event->next) {
+		check_branches(check, event->branch, before);
+		/* Blocks of one condition take the place of one another. */
+		if (event->branch && event->branch != before && event->branch->otherwise)
+			now = entered;
+		else if (event->branch != before)
+			entered = now;
+		before = event->branch;
 		check_time(check, event, &now);
-		if (event->kind == EVENT_CALL)
+		if (event->kind == EVENT_LET)
+			check_expr(check, event->let.value);
+		else if (event->kind == EVENT_TUNABLE)
+			check_tunable(check, event->tunable);
+		else if (event->kind == EVENT_CALL)
 			check_call(check, event);
 		else if (event->kind == EVENT_PACKET)
 			check_packet(check, event);

@@ -20,6 +20,10 @@ void event_add(struct parse *parse, struct timing timing, struct event *event, c
 	event->time = (struct event_time){ timing.kind, timing.at, timing.until };
 	event->span = parse_span(place);
 	event->time_span = parse_span(&timing.place);
+	event->branch = parse->branch;
+	event->group = parse->group;
+	if (event->group && !sent_by_stack(event))
+		parse_error(parse, place, "outbound packets", "only outbound packets may come in any order");
 	if (timing.kind == TIME_ANY && !sent_by_stack(event))
 		parse_error(parse, &timing.place, "a time such as +0.1 or 0.1", "only an outbound packet may come at any time");
 	else if ((timing.kind == TIME_ABSOLUTE_RANGE || timing.kind == TIME_RELATIVE_RANGE) && !sent_by_stack(event))
@@ -53,6 +57,66 @@ struct event *event_call(struct parse *parse, struct slice name, const struct pl
 	call->arguments = arguments.count;
 	call->result = result;
 	return event;
+}
+
+struct event *event_let(struct parse *parse, struct slice name, const struct expr *value)
+{
+	struct event *event = event_new(parse, EVENT_LET);
+
+	event->let.name = parse_string(parse, name);
+	event->let.value = value;
+	return event;
+}
+
+struct event *event_tunable(struct parse *parse, struct slice name, bool write, const struct expr *value)
+{
+	struct event *event = event_new(parse, EVENT_TUNABLE);
+
+	event->tunable = arena_alloc(parse->arena, sizeof(*event->tunable));
+	event->tunable->name = parse_string(parse, name);
+	event->tunable->write = write;
+	event->tunable->value = value;
+	return event;
+}
+
+/* "target == kernel", "kernel >= 6.12", or numbers. */
+struct condition *condition_new(struct parse *parse, struct expr *left, int operator, struct expr *right,
+				const struct place *place)
+{
+	struct condition *condition = arena_alloc(parse->arena, sizeof(*condition));
+	const char *word = left->kind == EXPR_WORD ? left->word : "";
+
+	condition->kind = CONDITION_NUMBERS;
+	condition->operator = (enum condition_operator)operator;
+	condition->left = left;
+	condition->right = right;
+	if (!strcmp(word, "target")) {
+		condition->kind = CONDITION_TARGET;
+		if (right->kind != EXPR_WORD || (operator != CONDITION_EQUAL && operator != CONDITION_UNEQUAL))
+			parse_error(parse, place, "target == NAME or target != NAME", "this is no condition on the target");
+	} else if (!strcmp(word, "kernel")) {
+		condition->kind = CONDITION_VERSION;
+		if (right->kind != EXPR_FLOAT)
+			parse_error(parse, place, "a version such as 6.12", "this is no condition on the kernel's version");
+	} else if (right->kind == EXPR_FLOAT || left->kind == EXPR_FLOAT) {
+		parse_error(parse, place, "numbers, symbols and variables, target == NAME or kernel >= 6.12",
+			    "this is no condition");
+	}
+	return condition;
+}
+
+void branch_enter(struct parse *parse, const struct condition *condition, bool otherwise)
+{
+	struct branch *branch = arena_alloc(parse->arena, sizeof(*branch));
+
+	*branch = (struct branch){ parse->branch, condition, otherwise };
+	parse->branch = branch;
+}
+
+void branch_leave(struct parse *parse)
+{
+	parse->left_branch = parse->branch;
+	parse->branch = parse->branch->outer;
 }
 
 /* A command, or Python without the blanks at both ends (its first line must not look indented). */
@@ -103,6 +167,14 @@ static void push_prefixes(struct parse *parse, struct packet *packet, struct pre
 	packet->layers += prefixes.layers;
 }
 
+static bool has_late(const struct packet *packet)
+{
+	for (unsigned i = 0; i < packet->layers; i++)
+		if (packet->layer[i].late)
+			return true;
+	return packet->late_length || (packet->quoted && has_late(packet->quoted));
+}
+
 struct event *event_packet(struct parse *parse, bool inbound, struct prefixes prefixes, struct body *body,
 			   const struct place *place)
 {
@@ -114,6 +186,7 @@ struct event *event_packet(struct parse *parse, bool inbound, struct prefixes pr
 	check_direction(parse, body->packet, inbound, &body->place);
 	push_prefixes(parse, body->packet, prefixes, place);
 	spec->inbound = inbound;
+	spec->late = has_late(body->packet);
 	spec->link = prefixes.link;
 	spec->link_span = parse_span(&prefixes.link_place);
 	return event;

@@ -53,6 +53,15 @@ struct expr *expr_binary(struct parse *parse, char operator, struct expr *left, 
 	return expr;
 }
 
+struct expr *expr_let(struct parse *parse, struct slice name, const struct place *place)
+{
+	struct expr *expr = expr_new(parse, EXPR_ELLIPSIS, place);
+
+	expr->word = parse_string(parse, name);
+	parse_variable(parse, name, place);
+	return expr;
+}
+
 /* A literal takes the sign; anything else is subtracted from 0. */
 struct expr *expr_negative(struct parse *parse, struct expr *operand, const struct place *place)
 {
@@ -183,6 +192,7 @@ static bool fold_binary(struct parse *parse, const struct expr *expr, struct num
 	if (!fold(parse, expr->member[0].value, &left) || !fold(parse, expr->member[1].value, &right))
 		return false;
 	number->unresolved = left.unresolved || right.unresolved;
+	number->late = left.late || right.late ? expr : NULL;
 	if (!number->unresolved && !expr_operate(expr->operator, left.value, right.value, &number->value)) {
 		parse_error(parse, &number->place, NULL, "the arithmetic has no result");
 		return false;

@@ -60,6 +60,8 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 	struct expr_member member;
 	struct members members;
 	struct bytes bytes;
+	struct condition *condition;
+	int comparison;
 	struct number number;
 	struct item *item;
 	struct items items;
@@ -97,12 +99,14 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %token RIGHT		">>"
 %token IPV4 "ipv4" IPV6 "ipv6" GRE "gre" MPLS "mpls" ENCAP "encap"
 %token ICMP "icmp" IGMP "igmp" UDP "udp" UDPLITE "udplite" RAW "raw"
+%token SYSCTL "sysctl" PATH "a tunable's name" LET "let" IF "if" ELSE "else" ANY "any" ORDER "order"
+%token EQUAL "==" UNEQUAL "!=" AT_MOST "<=" AT_LEAST ">="
 %token REPEAT "repeat" INCLUDE "include" TABLE "table" ROW "a row" TABLE_END "}"
 %token ARP "arp" ETH "eth" FRAGMENT "fragment" OF "of"
 %token FLAGS "flags" LABEL "label" EXPECT "expect" NOTHING "nothing" FOR "for"
 
 %type <text> name IPV4 IPV6 GRE MPLS ENCAP ICMP IGMP UDP UDPLITE RAW FLAGS LABEL EXPECT NOTHING FOR
-%type <text> REPEAT INCLUDE ARP ETH FRAGMENT OF HWADDR hwaddr
+%type <text> SYSCTL PATH LET IF ELSE ANY ORDER REPEAT INCLUDE ARP ETH FRAGMENT OF HWADDR hwaddr
 %type <text> OPTION VALUE INTEGER HEX FLOAT WORD FIELD STRING COMMAND CODE IPV4_ADDRESS IPV6_ADDRESS errno
 %type <timing> time_rule
 %type <time> time seconds
@@ -118,6 +122,8 @@ static void script_yyerror(const struct place *place, yyscan_t scanner, struct p
 %type <tcp_options> tcp_options tcp_option_list
 %type <atoms> tcp_option
 %type <atom> atom
+%type <condition> condition
+%type <comparison> comparison
 %type <bytes> payload strings
 %type <icmp> icmp_type
 %type <tcp_options> ip_options
@@ -167,8 +173,36 @@ cleanup:
 ;
 
 events:
+	item
+|	events item
+;
+
+item:
 	event
-|	events event
+|	IF condition '{'		{ branch_enter(parse, $2, false); }
+	events '}'			{ branch_leave(parse); }
+	otherwise
+|	ANY ORDER '{'			{ parse->group = ++parse->groups; }
+	events '}'			{ parse->group = 0; }
+;
+
+otherwise:
+	%empty
+|	ELSE '{'			{ branch_enter(parse, parse->left_branch->condition, true); }
+	events '}'			{ branch_leave(parse); }
+;
+
+condition:
+	expr comparison expr		{ $$ = condition_new(parse, $1, $2, $3, &@$); }
+;
+
+comparison:
+	EQUAL				{ $$ = CONDITION_EQUAL; }
+|	UNEQUAL				{ $$ = CONDITION_UNEQUAL; }
+|	'<'				{ $$ = CONDITION_LESS; }
+|	'>'				{ $$ = CONDITION_GREATER; }
+|	AT_MOST				{ $$ = CONDITION_AT_MOST; }
+|	AT_LEAST			{ $$ = CONDITION_AT_LEAST; }
 ;
 
 event:
@@ -208,6 +242,15 @@ action:
 |	call
 |	COMMAND				{ $$ = event_text(parse, EVENT_COMMAND, $1); }
 |	CODE				{ $$ = event_text(parse, EVENT_CODE, $1); }
+|	LET name '=' result		{ $$ = event_let(parse, $2, $4); parse_variable(parse, $2, &@2); }
+|	SYSCTL PATH EQUAL result	{ $$ = event_tunable(parse, $2, false, $4); }
+|	SYSCTL PATH '=' result errno note {
+		$$ = event_tunable(parse, $2, true, $4);
+		if ($5.length) {
+			$$->tunable->errno_name = parse_string(parse, $5);
+			$$->tunable->errno_span = parse_span(&@5);
+		}
+	}
 |	EXPECT NOTHING FOR time		{ $$ = event_text(parse, EVENT_NOTHING, $1); $$->quiet = $4; }
 ;
 
@@ -247,6 +290,7 @@ result_part:
 |	'-' result_part			{ $$ = expr_negative(parse, $2, &@$); }
 |	WORD				{ $$ = expr_word(parse, $1, &@1); }
 |	ELLIPSIS			{ $$ = expr_new(parse, EXPR_ELLIPSIS, &@1); }
+|	LET name			{ $$ = expr_let(parse, $2, &@2); }
 |	strings				{ $$ = expr_string(parse, $1, false, &@1); }
 |	'(' expr ')'			{ $$ = $2; }
 |	'[' ']'				{ $$ = expr_list(parse, EXPR_LIST, (struct members){ 0 }, &@$); }
@@ -297,9 +341,10 @@ expr:
 
 primary:
 	ELLIPSIS			{ $$ = expr_new(parse, EXPR_ELLIPSIS, &@1); }
+|	LET name			{ $$ = expr_let(parse, $2, &@2); }
 |	INTEGER				{ $$ = expr_integer(parse, $<integer>1, false, &@1); }
 |	HEX				{ $$ = expr_integer(parse, $<integer>1, true, &@1); }
-|	FLOAT				{ $$ = expr_new(parse, EXPR_FLOAT, &@1); $$->real = strtod($1.at, NULL); }
+|	FLOAT				{ $$ = expr_new(parse, EXPR_FLOAT, &@1); $$->real = strtod($1.at, NULL); $$->word = parse_string(parse, $1); }
 |	strings				{ $$ = expr_string(parse, $1, false, &@1); }
 |	strings ELLIPSIS		{ $$ = expr_string(parse, $1, true, &@$); }
 |	name				{ $$ = expr_word(parse, $1, &@1); }
@@ -347,7 +392,7 @@ strings:
 
 name:
 	WORD | FIELD | IPV4 | IPV6 | GRE | MPLS | ENCAP | ICMP | IGMP | UDP | UDPLITE | RAW | FLAGS | LABEL
-|	EXPECT | NOTHING | FOR | ARP | ETH | FRAGMENT | OF | REPEAT | INCLUDE
+|	EXPECT | NOTHING | FOR | ARP | ETH | FRAGMENT | OF | REPEAT | INCLUDE | LET | IF | ELSE | ANY | ORDER
 ;
 
 /* Packets. */

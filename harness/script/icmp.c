@@ -101,7 +101,11 @@ static void check_mtu(struct parse *parse, const struct layer *layer, struct ite
 /* The bytes of an ICMP message without a quotation: "[raw (N)]" counts its 8 bytes of header too. */
 static void raw_contents(struct parse *parse, struct body *body, const struct body *raw)
 {
-	if (raw->packet->payload_length < 8) {
+	if (raw->packet->late_length) {
+		parse_error(parse, &raw->place, "a number that is known before the script runs", "a variable cannot stand here");
+		return;
+	}
+	if (raw->packet->payload_given && raw->packet->payload_length < 8) {
 		parse_error(parse, &raw->place, "8 or more", "an ICMP message has at least 8 bytes");
 		return;
 	}

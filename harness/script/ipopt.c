@@ -95,7 +95,7 @@ static void take_number(struct said *said, const struct atom **atom, unsigned bi
 			    word->text.at);
 		return;
 	}
-	if (next->number.unresolved)
+	if (next->number.unresolved && !next->number.late)
 		said->any = true;
 	else if (number_fits(said->parse, next->number, bits, "value"))
 		*value = next->number.value;
@@ -164,7 +164,7 @@ static void put32(uint8_t *to, uint32_t value)
 
 static void put_time(struct said *said, const struct ip_slot *slot, struct wire_option *option, unsigned at)
 {
-	if (slot->any_time || slot->time.unresolved)
+	if (slot->any_time || (slot->time.unresolved && !slot->time.late))
 		option->any_bytes |= UINT64_C(15) << at;
 	else if (slot->has_time && number_fits(said->parse, slot->time, 32, "time"))
 		put32(option->blob.bytes + at, (uint32_t)slot->time.value);

@@ -85,6 +85,10 @@ bool number_fits(struct parse *parse, struct number number, unsigned bits, const
 {
 	char range[48];
 
+	if (number.late) {
+		parse_error(parse, &number.place, "a number that is known before the script runs", "a variable cannot stand here");
+		return false;
+	}
 	if (number.unresolved || (number.value >= 0 && (bits >= 63 || number.value >> bits == 0)))
 		return true;
 	snprintf(range, sizeof(range), "a number of 0 to %llu", (unsigned long long)((UINT64_C(1) << bits) - 1));
@@ -95,10 +99,25 @@ bool number_fits(struct parse *parse, struct number number, unsigned bits, const
 	return false;
 }
 
+/* A field that a variable gives its value. */
+void field_late(struct parse *parse, struct layer *layer, enum wire_field field, const struct expr *value)
+{
+	unsigned first = 0;
+
+	while (wire_field_table[first].layer != layer->kind)
+		first++;
+	if (!layer->late)
+		layer->late = arena_alloc(parse->arena, LAYER_FIELDS * sizeof(*layer->late));
+	layer->late[field - first] = value;
+	wire_set_any(layer, field);
+}
+
 /* Give a field its value; a define that is not known yet is "whatever it is". */
 void field_set(struct parse *parse, struct layer *layer, enum wire_field field, struct number number)
 {
-	if (number.unresolved)
+	if (number.late)
+		field_late(parse, layer, field, number.late);
+	else if (number.unresolved)
 		wire_set_any(layer, field);
 	else if (number_fits(parse, number, wire_field_table[field].bits, wire_field_table[field].name))
 		wire_set(layer, field, (uint64_t)number.value);
@@ -170,7 +189,7 @@ void fields_set(struct parse *parse, struct layer *layer, struct items fields)
 		} else if (wire_given(layer, field)) {
 			parse_error(parse, &item->name_place, NULL, "'%s' is given twice", wire_field_table[field].name);
 		} else if (field == WF_TCP_WIN) {
-			if (number_fits(parse, item->number, 16, "window"))
+			if (item->number.late || number_fits(parse, item->number, 16, "window"))
 				field_set(parse, layer, field, item->number);
 		} else {
 			field_set(parse, layer, field, item->number);
@@ -201,6 +220,13 @@ static bool ecn_field(struct parse *parse, struct layer *layer, const struct ite
 /* The fragment offset is said in bytes and travels in units of eight. */
 static void offset_field(struct parse *parse, struct layer *layer, const struct item *item)
 {
+	if (item->number.late) {
+		struct expr *eight = expr_integer(parse, 8, false, &item->number.place);
+
+		field_late(parse, layer, WF_IPV4_OFFSET, expr_binary(parse, '/', (struct expr *)item->number.late, eight,
+								     &item->number.place));
+		return;
+	}
 	if (!number_fits(parse, item->number, 16, "offset"))
 		return;
 	if (item->number.value & 7)
@@ -228,7 +254,7 @@ static void ip_field(struct parse *parse, struct layer *layer, const struct item
 		wire_set(layer, field, 1);
 	} else if (item->kind == ITEM_BARE) {
 		parse_error(parse, &item->name_place, address ? "an IPv4 address" : "a number", "'%s' needs a value", name);
-	} else if (address != (item->kind == ITEM_ADDRESS)) {
+	} else if (address != (item->kind == ITEM_ADDRESS) && !item->number.late) {
 		parse_error(parse, &item->number.place, address ? "an IPv4 address" : "a number",
 			    "wrong kind of value for '%s'", name);
 	} else if (field == WF_IPV4_OFFSET) {
@@ -295,6 +321,7 @@ struct body *body_ip(struct body *body, struct items items)
 
 static void payload_length(struct parse *parse, struct packet *packet, struct number length)
 {
+	packet->late_length = length.late;
 	if (length.unresolved)
 		packet->payload_given = false;
 	else if (number_fits(parse, length, 16, "length"))
@@ -309,6 +336,7 @@ void body_payload(struct parse *parse, struct body *body, struct bytes payload)
 	if (!payload.given)
 		return;
 	if (!packet->payload_given) {
+		packet->late_length = NULL;
 		packet->payload_given = true;
 		packet->payload_length = payload.length;
 	} else if (payload.length != packet->payload_length) {
@@ -418,9 +446,9 @@ struct body *body_ports(struct parse *parse, struct body *body, struct number so
 				: layer->kind == LAYER_UDP ? WF_UDP_SPORT
 							   : WF_UDPLITE_SPORT;
 
-	if (number_fits(parse, source, 16, "source port"))
+	if (source.late || number_fits(parse, source, 16, "source port"))
 		field_set(parse, layer, field, source);
-	if (number_fits(parse, destination, 16, "destination port"))
+	if (destination.late || number_fits(parse, destination, 16, "destination port"))
 		field_set(parse, layer, field + 1, destination);
 	return body;
 }

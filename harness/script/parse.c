@@ -158,11 +158,42 @@ void parse_undefined(struct parse *parse, struct slice word, const struct place 
 	parse->script->undefineds++;
 }
 
+bool parse_is_variable(const struct parse *parse, struct slice name)
+{
+	for (const struct script_variable *variable = parse->script->variables; variable; variable = variable->next)
+		if (slice_is(name, variable->name))
+			return true;
+	return false;
+}
+
+/* `let` names it: from here on the word is a variable. */
+void parse_variable(struct parse *parse, struct slice name, const struct place *place)
+{
+	struct script_variable *variable;
+	int64_t value;
+
+	if (parse_is_variable(parse, name))
+		return;
+	if (symbol_lookup(name.at, name.length, &value)) {
+		parse_error(parse, place, "a name that means nothing else", "'%.*s' has a value already", (int)name.length, name.at);
+		return;
+	}
+	variable = arena_alloc(parse->arena, sizeof(*variable));
+	variable->name = parse_string(parse, name);
+	variable->next = parse->script->variables;
+	parse->script->variables = variable;
+}
+
 /* A word where a packet wants a number: a symbol's value, or a define that is still to come. */
 struct number parse_word_number(struct parse *parse, struct slice word, const struct place *place)
 {
 	struct number number = { .place = *place };
 
+	if (parse_is_variable(parse, word)) {
+		number.unresolved = true;
+		number.late = expr_word(parse, word, place);
+		return number;
+	}
 	if (!symbol_lookup(word.at, word.length, &number.value)) {
 		number.unresolved = true;
 		parse_undefined(parse, word, place);

@@ -35,6 +35,7 @@ struct token_chain {
 struct number {
 	int64_t value;
 	bool unresolved;
+	const struct expr *late;	/* it has variables in it: unresolved until the script runs */
 	bool negative_sign;
 	struct place place;
 };
@@ -184,6 +185,8 @@ struct parse {
 	unsigned brackets;		/* ( and [ that are open */
 	int previous;			/* the token before, and its place */
 	struct place last_place;
+	const struct branch *branch, *left_branch;	/* where events are; the one left last */
+	unsigned group, groups;
 	const char *wanted_case;	/* "row" or "row,row"; NULL: the first of each table */
 	bool failed;
 	bool ipv6;
@@ -224,6 +227,9 @@ void parse_add_option(struct parse *parse, struct slice name, const struct slice
 struct number parse_word_number(struct parse *parse, struct slice word, const struct place *place);
 void parse_undefined(struct parse *parse, struct slice word, const struct place *place);
 
+void parse_variable(struct parse *parse, struct slice name, const struct place *place);
+bool parse_is_variable(const struct parse *parse, struct slice name);
+
 /* lexical.c: values of the lexer's words */
 int parse_unclosed(struct parse *parse, struct place *place, const char *what, const char *closing);
 int parse_character(struct parse *parse, struct place *place, unsigned char character);
@@ -262,6 +268,14 @@ struct event *event_packet(struct parse *parse, bool inbound, struct prefixes pr
 void event_fragment(struct parse *parse, struct event *event, struct items ip, struct number from, struct number until);
 struct event *event_call(struct parse *parse, struct slice name, const struct place *name_place, struct members arguments,
 			 struct expr *result);
+struct event *event_let(struct parse *parse, struct slice name, const struct expr *value);
+struct event *event_tunable(struct parse *parse, struct slice name, bool write, const struct expr *value);
+struct condition *condition_new(struct parse *parse, struct expr *left, int operator, struct expr *right,
+				const struct place *place);
+void branch_enter(struct parse *parse, const struct condition *condition, bool otherwise);
+void branch_leave(struct parse *parse);
+struct expr *expr_let(struct parse *parse, struct slice name, const struct place *place);
+void field_late(struct parse *parse, struct layer *layer, enum wire_field field, const struct expr *value);
 struct event *event_text(struct parse *parse, enum event_kind kind, struct slice text);
 struct timing timing_check(struct parse *parse, struct timing timing, const struct place *place);
 

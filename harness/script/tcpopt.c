@@ -102,7 +102,7 @@ static uint32_t take_number(struct reader *reader, unsigned bits, const char *wh
 	}
 	number = atom->kind == ATOM_WORD ? parse_word_number(reader->parse, atom->text, &atom->place) : atom->number;
 	reader->atom = atom->next;
-	if (number.unresolved)
+	if (number.unresolved && !number.late)
 		reader->option->any_value = true;
 	else if (!number_fits(reader->parse, number, bits, what))
 		reader->failed = true;

@@ -123,11 +123,14 @@ struct igmp_record {
 	size_t aux_length;
 };
 
+struct expr;
+
 struct layer {
 	enum layer_kind kind;
 	uint32_t given;			/* bit per field of this layer, in the table's order */
 	uint32_t any;			/* given as "whatever it is": never compared */
 	uint64_t value[LAYER_FIELDS];
+	const struct expr **late;	/* NULL, or by field: what it is once the script has come so far */
 	struct wire_option *option;
 	unsigned options;
 	bool options_any;		/* <...> */
@@ -153,6 +156,7 @@ struct packet {
 	const uint8_t *payload;		/* NULL: only its length is known */
 	size_t payload_length;
 	bool payload_given;
+	const struct expr *late_length;	/* likewise, of the payload */
 	struct packet *quoted;		/* what an ICMP error quotes, or NULL; the payload is then what follows it (RFC 4884) */
 	pl_time time;			/* when it was seen */
 	unsigned gso_size, gso_segments;	/* 0: not a large segment */

@@ -585,6 +585,62 @@ Test(parse, blocks_said_several_times)
 	rejected("include \"/nowhere\" 0 close(3) = 0\n", 1, 9, "cannot read '/nowhere'");
 }
 
+Test(parse, variables)
+{
+	struct script *script = parse("0 read(3, ..., 9) = let n\n+0 let m = (n + 1)\n+0 < [id m, src n] udp n > 9 (m)\n");
+	const struct event *event = script->events;
+	const struct packet *packet;
+
+	cr_assert(event->call->result->kind == EXPR_ELLIPSIS && !strcmp(event->call->result->word, "n"));
+	event = event->next;
+	cr_assert(event->kind == EVENT_LET && !strcmp(event->let.name, "m") && event->let.value->kind == EXPR_BINARY);
+	event = event->next;
+	packet = packet_of(event);
+	cr_assert(event->packet->late && packet->late_length && packet->layer[0].late && packet->layer[1].late);
+	cr_assert_str_eq(packet->layer[1].late[0]->word, "n");
+	cr_assert_null(packet->layer[1].late[1]);
+	script_free(script);
+	rejected("0 let SOCK_STREAM = 1\n", 1, 7, "'SOCK_STREAM' has a value already");
+	rejected("0 let n = 1\n+0 < S 0:0(0) win 1 <mss n>\n", 2, 26, "a variable cannot stand here");
+	rejected("0 close(n) = 0\n+0 let m = n\n", 1, 9, "unknown symbol 'n'");
+}
+
+Test(parse, tunables)
+{
+	struct script *script = parse("0 sysctl net.ipv4.x = \"1 2\"\n+0 sysctl net/ipv4/y-z == reno\n+0 sysctl a.b = 5 EINVAL (no)\n");
+	const struct event *event = script->events;
+
+	cr_assert(event->kind == EVENT_TUNABLE && event->tunable->write && !strcmp(event->tunable->name, "net.ipv4.x"));
+	event = event->next;
+	cr_assert(!event->tunable->write && !strcmp(event->tunable->name, "net/ipv4/y-z"));
+	cr_assert_str_eq(event->tunable->value->word, "reno");
+	cr_assert_str_eq(event->next->tunable->errno_name, "EINVAL");
+	script_free(script);
+	rejected("0 sysctl net.ipv4.x = {a=1}\n", 1, 23, "this cannot be the value of a tunable");
+	rejected("0 sysctl net.ipv4.x = 1 EINVALL\n", 1, 25, "unknown error 'EINVALL'; did you mean EINVAL?");
+}
+
+Test(parse, conditions_and_groups)
+{
+	struct script *script = parse("if target == kernel { 0 close(3) = 0 if 1 < 2 { +0 close(4) = 0 } } else { 0 close(5) = 0 }\n"
+				      "if kernel >= 6.12 { +0 close(6) = 0 }\nany order { +0 > udp (1) +0 > udp (2) }\n");
+	const struct event *event = script->events;
+
+	cr_assert(event->branch->condition->kind == CONDITION_TARGET && !event->branch->otherwise && !event->branch->outer);
+	cr_assert(event->next->branch->condition->kind == CONDITION_NUMBERS && event->next->branch->outer == event->branch);
+	event = event->next->next;
+	cr_assert(event->branch->otherwise && event->branch->condition == script->events->branch->condition);
+	event = event->next;
+	cr_assert(event->branch->condition->kind == CONDITION_VERSION && event->branch->condition->operator == CONDITION_AT_LEAST);
+	cr_assert_str_eq(event->branch->condition->right->word, "6.12");
+	event = event->next;
+	cr_assert(!event->branch && event->group && event->group == event->next->group);
+	script_free(script);
+	rejected("if target < kernel { 0 close(3) = 0 }\n", 1, 4, "this is no condition on the target");
+	rejected("if kernel > 6 { 0 close(3) = 0 }\n", 1, 4, "this is no condition on the kernel's version");
+	rejected("any order { 0 close(3) = 0 }\n", 1, 13, "only outbound packets may come in any order");
+}
+
 Test(parse, underlines)
 {
 	static const char text[] = "0\tclose(3) = 0\n+0 frob(3) = 0\n";
