@@ -138,6 +138,8 @@ static const char *prepare(void *context)
 	const uint64_t one = 1;
 
 	close(jail->device);
+	/* ss(8) asks the kernel over netlink, unless it is told where /proc is: then it reads the files. */
+	setenv("PROC_ROOT", "/proc", 1);
 	if (write(jail->mounted, &one, sizeof(one)) != sizeof(one) || wrong)
 		return wrong ? wrong : "the stack's tree cannot be announced";
 	if (!bind_over(TREE "/sys/net/ipv4", "/proc/sys/net/ipv4") || !bind_files(TREE "/sys/net/core", "/proc/sys/net/core"))

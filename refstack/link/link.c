@@ -366,7 +366,7 @@ static void transmit_counted(struct pl_stack *stack, struct link *link, struct p
 {
 	if (header)
 		memcpy(pktbuf_push(packet, link->ops->header_length), header, link->ops->header_length);
-	link->tx_packets += packet->gso_segs ? packet->gso_segs : 1;
+	link->tx_packets++;		/* a large segment is one, as Linux's devices count */
 	link->tx_bytes += pktbuf_length(packet);
 	pktbuf_orphan(packet);
 	link->ops->transmit(stack, link, packet);
@@ -436,7 +436,7 @@ void stack_softirq(struct pl_stack *stack)
 	while ((packet = pktbuf_queue_pop(&stack->backlog))) {
 		struct link *link = packet->link;
 
-		link->rx_packets += packet->gso_segs ? packet->gso_segs : 1;
+		link->rx_packets++;
 		link->rx_bytes += pktbuf_length(packet);
 		ip_receive(stack, packet);
 	}

@@ -12,6 +12,7 @@ typedef void proc_writer(struct pl_stack *stack, FILE *to);
 #define PROC_FILES(X)                                                                                                          \
 	X(arp)                                                                                                                 \
 	X(dev)                                                                                                                 \
+	X(fib_trie)                                                                                                            \
 	X(icmp)                                                                                                                \
 	X(igmp)                                                                                                                \
 	X(mcfilter)                                                                                                            \

@@ -53,8 +53,10 @@ struct sock *sock_clone(const struct sock *parent)
 	if (!sk)
 		return NULL;
 	struct sock *next = sk->all_next, **prev = sk->all_prev;
+	uint32_t inode = sk->inode;
 
 	memcpy(sk, parent, parent->proto->size);
+	sk->inode = inode;
 	sk->all_next = next;
 	sk->all_prev = prev;
 	sk->hash_next = NULL;

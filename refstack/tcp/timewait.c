@@ -27,7 +27,6 @@ void tcp_timewait_free(struct tcp_timewait *tw)
 
 static void expire(struct pl_stack *stack, struct pl_timer *timer)
 {
-	COUNT(stack, TcpExt, TW);
 	tcp_timewait_free(of_timer(timer));
 }
 
@@ -95,6 +94,11 @@ void tcp_time_wait(struct tcp_sock *tp, uint8_t state, pl_time timeout)
 		tcp_entry_remove(stack, &tp->entry);
 		tcp_entry_insert(stack, &tw->entry);
 		tcp_timer_arm(stack, &tw->timer, timeout);
+		/* Counted when the rest begins; a short one as killed. */
+		if (timeout <= 4 * PL_NSEC_PER_SEC)
+			COUNT(stack, TcpExt, TWKilled);
+		else
+			COUNT(stack, TcpExt, TW);
 	} else {
 		COUNT(stack, TcpExt, TCPTimeWaitOverflow);
 	}
