@@ -69,6 +69,7 @@ static const struct {
 	{ IPPROTO_IP, MCAST_BLOCK_SOURCE, &type_group_source_req },
 	{ IPPROTO_IP, MCAST_UNBLOCK_SOURCE, &type_group_source_req },
 	{ IPPROTO_IP, IP_MSFILTER, &type_ip_msfilter },
+	{ IPPROTO_IP, 80 /* SO_ORIGINAL_DST */, &type_sockaddr },
 	{ IPPROTO_IP, MCAST_MSFILTER, &type_group_filter },
 	{ IPPROTO_IP, IP_LOCAL_PORT_RANGE, &type_u32 },
 	{ IPPROTO_TCP, TCP_CONGESTION, &type_text },

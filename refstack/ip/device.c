@@ -1,6 +1,7 @@
 /* IPv4's side of a link: addresses, and what becomes of them when the link changes. */
 #include <stdlib.h>
 
+#include "../netfilter/netfilter.h"
 #include "../link/arp.h"
 #include "fib.h"
 #include "igmp.h"
@@ -128,6 +129,7 @@ static void drop_secondaries(struct pl_stack *stack, struct in_device *device, c
 		}
 		address_take_out(device, place);
 		fib_delete_address(stack, device, ifa);
+		nf_address_gone(stack, device->link, ifa->local);
 		free(ifa);
 	}
 	if (!promoted)
@@ -151,6 +153,7 @@ int pl_address_delete(struct pl_stack *stack, int ifindex, struct in_addr local,
 		if (!(gone->flags & IFA_F_SECONDARY))
 			drop_secondaries(stack, device, gone);
 		fib_delete_address(stack, device, gone);
+		nf_address_gone(stack, link, gone->local);
 		/* What a promoted address needs and the old one took away. */
 		for (const struct inet_address *ifa = device->addresses; ifa; ifa = ifa->next)
 			if (ifa->mask.s_addr == gone->mask.s_addr && address_matches(ifa->address, gone))
@@ -183,6 +186,7 @@ void in_device_down(struct pl_stack *stack, struct link *link)
 {
 	mc_device_down(link->ipv4->multicast);
 	fib_link_down(stack, link);
+	nf_address_gone(stack, link, (struct in_addr){ 0 });
 	neighbour_link_down(stack, link, false);
 }
 

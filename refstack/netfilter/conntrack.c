@@ -175,7 +175,7 @@ void conntrack_refresh(struct pl_stack *stack, struct conntrack *conntrack, enum
 	enum direction direction = info_direction(info);
 
 	conntrack->timeout = conntrack_is_confirmed(conntrack) ? stack->now + span : span;
-	if (stack->sysctl.nf_conntrack_acct) {
+	if (conntrack->is_counted) {
 		conntrack->packets[direction]++;
 		conntrack->bytes[direction] += pktbuf_length(packet);
 	}
@@ -203,6 +203,7 @@ static struct conntrack *conntrack_new(struct pl_stack *stack, const struct tupl
 		return NULL;
 	conntrack->tuple[ORIGINAL] = *tuple;
 	conntrack->tuple[REPLY] = reply;
+	conntrack->is_counted = stack->sysctl.nf_conntrack_acct;
 	return conntrack;
 }
 

@@ -45,6 +45,7 @@ struct tracked_tcp_state {
 	uint32_t last_seq, last_ack, last_end;
 	uint16_t last_window;
 	uint8_t last_scale;
+	bool last_unbelieved;		/* the packet before passed without being believed */
 	bool last_scales, last_sacks, simultaneous, challenge_expected;	/* of a SYN that was let through unbelieved */
 	uint8_t retransmissions;
 };
@@ -63,7 +64,8 @@ struct conntrack {
 	bool is_dead;			/* taken out of the table */
 	pl_time timeout;		/* an instant once it is confirmed; a span before */
 	uint32_t mark;
-	uint64_t packets[2], bytes[2];	/* while nf_conntrack_acct is set */
+	bool is_counted;		/* nf_conntrack_acct was set when it began */
+	uint64_t packets[2], bytes[2];
 	int masquerade_link;		/* ifindex that it was masqueraded for, 0: none */
 	pl_time stream_since;		/* UDP: from then on it counts as a stream */
 	struct tracked_tcp_state tcp;
@@ -110,6 +112,7 @@ bool tuple_of(const struct iphdr *ip, size_t length, struct tuple *tuple);
 bool tuple_invert(const struct tuple *tuple, struct tuple *inverse);	/* false: an ICMP type that has no answer */
 bool tuple_equal(const struct tuple *a, const struct tuple *b);
 bool icmp_is_error(uint8_t type);
+bool tuple_has_ports(const struct tuple *tuple);	/* false for ICMP too */
 
 /* --- the protocols: conntrack_protocols.c, conntrack_tcp.c ---------------------------------------------------------------- */
 enum tracked { TRACKED_VALID, TRACKED_INVALID, TRACKED_DROP, TRACKED_REPEAT };	/* REPEAT: the connection is gone, look anew */

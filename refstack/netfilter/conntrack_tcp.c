@@ -336,6 +336,7 @@ static bool begin(struct pl_stack *stack, struct conntrack *conntrack, const str
 /* A segment that the table does not believe passes; what it may turn out to be is noted. */
 static void note_unbelieved(struct tracked_tcp_state *tcp, const struct seen_segment *segment, enum tracked_tcp old)
 {
+	tcp->last_unbelieved = true;
 	tcp->last_kind = (uint8_t)segment->kind;
 	tcp->last_direction = (uint8_t)segment->direction;
 	tcp->last_seq = segment->seq;
@@ -401,7 +402,7 @@ static enum reset judge_reset(const struct pl_stack *stack, const struct conntra
 		return RESET_KEEPS_STATE;
 	}
 	/* The answer to a SYN or an ACK that had passed unbelieved. */
-	if (((answered && tcp->last_kind == KIND_SYN) ||
+	if (((answered && tcp->last_kind == KIND_SYN && tcp->last_unbelieved) ||
 	     (!(conntrack->status & IPS_ASSURED) && tcp->last_kind == KIND_ACK)) && segment->ack == tcp->last_end)
 		return RESET_TAKEN;
 	if (old == TRACKED_SYN_SENT && tcp->last_kind == KIND_ACK && tcp->last_direction == REPLY &&
@@ -449,6 +450,7 @@ static enum tracked settle(struct pl_stack *stack, struct pktbuf *packet, struct
 {
 	struct tracked_tcp_state *tcp = &conntrack->tcp;
 
+	tcp->last_unbelieved = false;
 	tcp->last_kind = (uint8_t)segment->kind;
 	tcp->last_direction = (uint8_t)segment->direction;
 	tcp->state = new;

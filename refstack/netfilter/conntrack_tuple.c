@@ -15,6 +15,11 @@ static bool has_ports(uint8_t protocol)
 	       protocol == IPPROTO_DCCP;
 }
 
+bool tuple_has_ports(const struct tuple *tuple)
+{
+	return has_ports(tuple->protocol);
+}
+
 bool tuple_of(const struct iphdr *ip, size_t length, struct tuple *tuple)
 {
 	const uint8_t *transport = (const uint8_t *)ip + ip->ihl * 4u;

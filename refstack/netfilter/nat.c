@@ -129,21 +129,6 @@ static void choose_port(struct pl_stack *stack, const struct conntrack *conntrac
 	}
 }
 
-static bool protocol_has_ports(const struct tuple *tuple)
-{
-	switch (tuple->protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
-	case IPPROTO_ICMP:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* --- the translation ----------------------------------------------------------------------------------------------------- */
 
 static bool same_source(const struct tuple *a, const struct tuple *b)
@@ -195,7 +180,7 @@ static void make_unique(struct pl_stack *stack, const struct conntrack *conntrac
 		}
 	}
 	choose_address(tuple, range, manipulation);
-	if (!protocol_has_ports(tuple))
+	if (!tuple_has_ports(tuple) && tuple->protocol != IPPROTO_ICMP)
 		return;
 	if (!(range->flags & NF_NAT_RANGE_PROTO_RANDOM_ALL)) {
 		if (!(range->flags & NF_NAT_RANGE_PROTO_SPECIFIED)) {

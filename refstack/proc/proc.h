@@ -17,6 +17,7 @@ typedef void proc_writer(struct pl_stack *stack, FILE *to);
 	X(igmp)                                                                                                                \
 	X(mcfilter)                                                                                                            \
 	X(netstat)                                                                                                             \
+	X(nf_conntrack)                                                                                                        \
 	X(packet)                                                                                                              \
 	X(raw)                                                                                                                 \
 	X(route)                                                                                                               \

@@ -3,6 +3,7 @@
  * numbers that may come as an int or as one byte and may be read back as either: a row each. IP_OPTIONS, the groups and what else
  * is more than a number have functions of their own.
  */
+#include "../netfilter/netfilter.h"
 #include "multicast.h"
 #include "options.h"
 
@@ -284,6 +285,25 @@ static int64_t ip_number_out(void *value, socklen_t *length, int number)
 	return sockopt_copy_out(value, length, &number, sizeof(number));
 }
 
+#define SO_ORIGINAL_DST 80	/* <linux/netfilter_ipv4.h> */
+
+/* Where the connection was going before the filter translated it. */
+static int64_t get_original_destination(const struct sock *sk, void *value, const socklen_t *length)
+{
+	struct sockaddr_in original;
+
+	if (sk->type != SOCK_STREAM)
+		return -ENOPROTOOPT;
+	if (*length < sizeof(original))
+		return -EINVAL;
+	if (!nf_original_destination(sk->stack, IPPROTO_TCP, sk->local, sk->port, sk->remote, sk->remote_port, &original))
+		return -ENOENT;
+	if (!value)
+		return -EFAULT;
+	memcpy(value, &original, sizeof(original));
+	return 0;
+}
+
 int64_t ip_getsockopt(struct sock *sk, int name, void *value, socklen_t *length)
 {
 	const struct ip_row *row = ip_row(name);
@@ -298,6 +318,8 @@ int64_t ip_getsockopt(struct sock *sk, int name, void *value, socklen_t *length)
 		return ip_get_header_options(sk, value, length);
 	if (name == IP_PKTOPTIONS)
 		return ip_get_packet_options(sk, value, length);
+	if (name == SO_ORIGINAL_DST)
+		return get_original_destination(sk, value, length);
 	if (!row || (!row->get && !row->is_flag))
 		return multicast_getsockopt(sk, name, value, length);
 	if (row->get)

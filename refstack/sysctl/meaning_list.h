@@ -53,7 +53,7 @@ PENDING(IPV4, inet_peer_minttl, "seconds for which what is known of a peer is ke
 PENDING(IPV4, inet_peer_threshold, "peers from which on they are kept for the short time", "peers are never forgotten")
 ACTS(IPV4, ip_autobind_reuse, "bind() to port 0 may share ports between sockets with SO_REUSEADDR when none is free")
 ACTS(IPV4, ip_default_ttl, "TTL of packets whose socket has none of its own")
-PENDING(IPV4, ip_dynaddr, "a connection attempt goes on from the new address when the link's changes", "attempts keep their source")
+ACTS(IPV4, ip_dynaddr, "a connection attempt goes on from the new address when the link's changes")
 INERT(IPV4, ip_early_demux, "look for the socket before the route", "a short cut that finds the same socket")
 ACTS(IPV4, ip_forward, "the host is a router: forwards packets that are not for it; writing sets every link's forwarding file")
 PENDING(IPV4, ip_forward_update_priority, "a forwarded packet's priority follows its TOS", "links have one queue, whatever the priority")

@@ -54,6 +54,44 @@ static int find_route(struct tcp_sock *tp, struct in_addr remote)
 	return 0;
 }
 
+/*
+ * ip_dynaddr: the address that a SYN was sent from has gone with a link that gets another one each time it is dialled. The attempt
+ * goes on from the new one (inet_sk_reselect_saddr). 0 or -errno.
+ */
+static int reselect_source(struct tcp_sock *tp)
+{
+	struct sock *sk = &tp->sk;
+	struct in_addr old = sk->source;
+	int error;
+
+	sk->source.s_addr = 0;
+	error = find_route(tp, sk->remote);
+	if (error) {
+		sk->source = old;
+		return error;
+	}
+	if (sk->source.s_addr != old.s_addr) {
+		tcp_entry_remove(sk->stack, &tp->entry);
+		tp->entry.local = sk->source;
+		tcp_entry_insert(sk->stack, &tp->entry);
+	}
+	return 0;
+}
+
+bool tcp_route_ready(struct tcp_sock *tp)
+{
+	struct sock *sk = &tp->sk;
+	int error = 0;
+
+	if (sock_route(sk, &error))
+		return true;
+	if (sk->stack->sysctl.ip_dynaddr && sk->state == TCP_SYN_SENT && !sk->bound_address)
+		error = reselect_source(tp);
+	if (error)
+		sk->error_soft = -error;
+	return !error;
+}
+
 static void begin_failed(struct tcp_sock *tp)
 {
 	struct sock *sk = &tp->sk;

@@ -100,12 +100,12 @@ int tcp_resend(struct tcp_sock *tp, struct pktbuf *packet, uint32_t segments)
 {
 	struct pl_stack *stack = tp->sk.stack;
 	struct tcp_control *cb = tcp_cb(packet);
-	int error = 0;
+	int error;
 
 	tp->mtup.probe_size = 0;	/* with losses about, a probe tells nothing */
 	if (!trim_before_resending(tp, packet))
 		return -EINVAL;
-	if (!sock_route(&tp->sk, &error))
+	if (!tcp_route_ready(tp))
 		return -EHOSTUNREACH;
 	error = fit_retransmission(tp, packet, segments, tcp_current_mss(tp));
 	if (error)

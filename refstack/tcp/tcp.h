@@ -64,6 +64,8 @@ void tcp_send_init_child(struct tcp_sock *tp, const struct tcp_request *request)
 void tcp_send_destroy(struct tcp_sock *tp);		/* queues, timers, congestion control state; no packets */
 void tcp_send_disconnect(struct tcp_sock *tp);		/* connect(AF_UNSPEC): back to what tcp_send_init leaves */
 /* output.c */
+/* Is there a way to the other end? Looked up again when it is stale; ip_dynaddr. False: the soft error tells why. */
+bool tcp_route_ready(struct tcp_sock *tp);
 int tcp_connect_send(struct tcp_sock *tp);		/* SYN, Fast Open data through tcp_fastopen_send_syn; 0 or -errno */
 void tcp_push_pending(struct tcp_sock *tp);		/* __tcp_push_pending_frames with the current MSS */
 void tcp_push(struct tcp_sock *tp, int flags, uint32_t mss_now, int nonagle, uint32_t size_goal);	/* flags: MSG_* */
