@@ -347,6 +347,7 @@ static void note_unbelieved(struct tracked_tcp_state *tcp, const struct seen_seg
 		tcp->last_scale = segment->scale;
 		tcp->last_sacks = segment->sacks;
 		tcp->challenge_expected = old == TRACKED_LAST_ACK;
+		tcp->simultaneous = false;
 	}
 	if (old == TRACKED_SYN_SENT && segment->kind == KIND_ACK && segment->direction == REPLY)
 		tcp->last_ack = segment->ack;	/* a challenge, perhaps: the reset that answers it has this number */
