@@ -205,14 +205,16 @@ void tcp_delack_init(struct tcp_sock *tp)
 }
 
 /* --- after a segment, after a read --------------------------------------------------------------------------------------------- */
+/*
+ * More than one full segment is acknowledged at once, unless the window would shrink: then the reader's progress does it. Working out
+ * the window comes first: half a buffer in use ends quick mode.
+ */
 static bool due_now(struct tcp_sock *tp)
 {
-	if (tp->ack.pending & ACK_NOW || tcp_in_quickack(tp))
+	if (tp->rcv_nxt - tp->rcv_wup > tp->ack.rcv_mss &&
+	    (tp->rcv_nxt - tp->copied_seq < (uint32_t)tp->sk.receive_low_water || tcp_wanted_window(tp) >= tp->rcv_wnd))
 		return true;
-	if (tp->rcv_nxt - tp->rcv_wup <= tp->ack.rcv_mss)
-		return false;
-	/* More than one full segment: unless the window would shrink, in which case the reader's progress sends it. */
-	return tp->rcv_nxt - tp->copied_seq < (uint32_t)tp->sk.receive_low_water || tcp_wanted_window(tp) >= tp->rcv_wnd;
+	return tp->ack.pending & ACK_NOW || tcp_in_quickack(tp);
 }
 
 static void compress(struct tcp_sock *tp)
