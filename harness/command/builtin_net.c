@@ -115,20 +115,30 @@ int builtin_tc_run(struct builtin *b, const struct shell_command *command)
 }
 
 /* --- ethtool -------------------------------------------------------------------------------------------------------------- */
-/* ethtool -K DEV tso on|off gso on|off: both, as one switch. */
-static bool ethtool_parse(struct builtin *b, const struct shell_command *command, int *ifindex, bool *on)
+/*
+ * ethtool -K DEV FEATURE on|off..., of those that depend on no other. TSO alone decides whether large segments leave whole: software
+ * cuts them for a link without it. *on says which, if the command says.
+ */
+static bool ethtool_parse(struct builtin *b, const struct shell_command *command, int *ifindex, bool *says, bool *on)
 {
-	bool tso, gso;
+	static const char *const offloads[] = { "tso", "gso", "gro", NULL };
 
-	if (command->words != 7 || !(builtin_is_word(command, 1, "-K") || builtin_is_word(command, 1, "--features")))
+	if (command->words < 5 || command->words % 2 == 0 ||
+	    !(builtin_is_word(command, 1, "-K") || builtin_is_word(command, 1, "--features")))
 		return false;
-	tso = builtin_is_word(command, 3, "tso") && builtin_is_word(command, 5, "gso");
-	gso = builtin_is_word(command, 3, "gso") && builtin_is_word(command, 5, "tso");
-	if ((!tso && !gso) || strcmp(command->word[4], command->word[6]))
-		return false;
-	*on = builtin_is_word(command, 4, "on");
-	if (!*on && !builtin_is_word(command, 4, "off"))
-		return false;
+	*says = false;
+	for (unsigned i = 3; i < command->words; i += 2) {
+		unsigned known = 0;
+
+		while (offloads[known] && !builtin_is_word(command, i, offloads[known]))
+			known++;
+		if (!offloads[known] || (!builtin_is_word(command, i + 1, "on") && !builtin_is_word(command, i + 1, "off")))
+			return false;
+		if (known == 0) {
+			*says = true;
+			*on = builtin_is_word(command, i + 1, "on");
+		}
+	}
 	*ifindex = pl_link_find(b->commands->stack, command->word[2]);
 	return *ifindex >= 0;
 }
@@ -136,19 +146,20 @@ static bool ethtool_parse(struct builtin *b, const struct shell_command *command
 bool builtin_ethtool_mine(struct builtin *b, const struct shell_command *command)
 {
 	int ifindex;
-	bool on;
+	bool says, on;
 
-	return builtin_is_simple(b, command) && ethtool_parse(b, command, &ifindex, &on);
+	return builtin_is_simple(b, command) && ethtool_parse(b, command, &ifindex, &says, &on);
 }
 
 int builtin_ethtool_run(struct builtin *b, const struct shell_command *command)
 {
 	int ifindex;
-	bool on;
+	bool says, on;
 
-	if (!ethtool_parse(b, command, &ifindex, &on))
+	if (!ethtool_parse(b, command, &ifindex, &says, &on))
 		return 1;
-	pl_link_set_gso(b->commands->stack, ifindex, on);
+	if (says)
+		pl_link_set_gso(b->commands->stack, ifindex, on);
 	builtin_remember(b, command);
 	return 0;
 }

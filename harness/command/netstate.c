@@ -216,8 +216,8 @@ static bool read_offloads(struct netstate *state)
 	if (fd < 0)
 		return false;
 	for (unsigned i = 0; i < state->links; i++)
-		state->link[i].gso = ethtool_flag(fd, state->link[i].name, ETHTOOL_GTSO) ||
-				     ethtool_flag(fd, state->link[i].name, ETHTOOL_GGSO);
+		/* Without TSO large segments are cut before the link, and before whoever captures there. */
+		state->link[i].gso = ethtool_flag(fd, state->link[i].name, ETHTOOL_GTSO);
 	close(fd);
 	return true;
 }

@@ -40,7 +40,7 @@ struct pl_link_config {
 	unsigned mtu;		/* 0: 1500, or 65536 on a loopback link */
 	unsigned txqueuelen;	/* 0: the kernel's default for the kind */
 	uint8_t hwaddr[6];	/* Ethernet only */
-	bool no_gso;		/* as `ethtool -K DEV tso off gso off` */
+	bool no_gso;		/* as `ethtool -K DEV tso off` */
 	void (*output)(void *context, const struct pl_frame *frame);	/* must copy what it keeps */
 	void *context;
 };

@@ -120,7 +120,11 @@ Test(builtin, ip_and_ethtool)
 {
 	cr_assert_eq(run("ip tcp_metrics flush all > /dev/null 2>&1"), 0);
 	cr_assert_eq(run("ethtool -K tun0 tso off gso off"), 0);
-	cr_assert_eq(run("ethtool -K tun0 tso off gso on"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ethtool -K tun0 tso off"), 0);
+	cr_assert_eq(run("ethtool -K tun0 gso off gro on tso on"), 0);
+	cr_assert_eq(run("ethtool -K tun0 tso"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ethtool -K tun0 tso perhaps"), COMMAND_NOT_MINE);
+	cr_assert_eq(run("ethtool -K tun0 sg off"), COMMAND_NOT_MINE);
 	cr_assert_eq(run("ip link add tun9 type dummy"), COMMAND_NOT_MINE);
 	cr_assert_eq(run("ip route add 192.0.2.1 dev nowhere"), COMMAND_NOT_MINE);
 }
