@@ -105,6 +105,13 @@ static const char *chain_name_at(const struct block *block, unsigned rule)
 	return NULL;
 }
 
+/* As much of it as fits; the rest of `to` is 0. */
+static void copy_name(char *to, size_t size, const char *name)
+{
+	memset(to, 0, size);
+	memcpy(to, name, strnlen(name, size - 1));
+}
+
 /* The verdict as a name: the form that rules have in a pl_filter_table. */
 static bool name_verdict(const struct block *block, unsigned offset, struct ipt_entry *entry)
 {
@@ -133,7 +140,7 @@ static bool name_verdict(const struct block *block, unsigned offset, struct ipt_
 	}
 	if (!name)
 		return false;
-	snprintf(standard->target.u.user.name, sizeof(standard->target.u.user.name), "%s", name);
+	copy_name(standard->target.u.user.name, sizeof(standard->target.u.user.name), name);
 	standard->verdict = 0;
 	return true;
 }
@@ -179,7 +186,7 @@ static bool read_chains(const struct block *block, struct pl_filter_table *table
 			chain = calloc(1, sizeof(*chain));
 			if (!chain)
 				return false;
-			snprintf(chain->name, sizeof(chain->name), "%s", head ? head : hook_names[begins]);
+			copy_name(chain->name, sizeof(chain->name), head ? head : hook_names[begins]);
 			chain->is_builtin = !head;
 			hook = begins;
 			place = &chain->rules;

@@ -75,7 +75,7 @@ int pl_address_add(struct pl_stack *stack, int ifindex, const struct pl_address 
 	ifa->mask = prefix_mask(address->prefix_length);
 	ifa->scope = (uint8_t)address->scope;
 	ifa->flags = IFA_F_PERMANENT;
-	strncpy(ifa->label, address->label ? address->label : link->name, sizeof(ifa->label) - 1);
+	link_name_join(ifa->label, address->label ? address->label : link->name, "");
 	for (const struct inet_address *other = device->addresses; other; other = other->next) {
 		if (other->mask.s_addr != ifa->mask.s_addr || !address_matches(ifa->address, other))
 			continue;

@@ -88,6 +88,15 @@ struct link *link_by_index(const struct pl_stack *stack, int ifindex)
 	return NULL;
 }
 
+void link_name_join(char *to, const char *name, const char *rest)
+{
+	size_t head = strnlen(name, IFNAMSIZ - 1), tail = strnlen(rest, IFNAMSIZ - 1 - head);
+
+	memset(to, 0, IFNAMSIZ);
+	memmove(to, name, head);
+	memmove(to + head, rest, tail);
+}
+
 struct link *link_by_name(const struct pl_stack *stack, const char *name)
 {
 	for (struct link *link = stack->links; link; link = link->next)

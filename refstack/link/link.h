@@ -42,6 +42,9 @@ struct link {
 
 struct link *link_by_index(const struct pl_stack *stack, int ifindex);
 struct link *link_by_name(const struct pl_stack *stack, const char *name);
+
+/* `name` with `rest` behind it, as much as fits, into the IFNAMSIZ bytes of `to`, the rest of which are 0. */
+void link_name_join(char *to, const char *name, const char *rest);
 void link_put(struct link *link);	/* a route gives up its reference */
 static inline struct link *link_loopback(const struct pl_stack *stack)
 {

@@ -47,7 +47,7 @@ static int64_t set_local(struct pl_stack *stack, struct link *link, const struct
 		return 0;
 	if (own)
 		was = *own;
-	strncpy(changed.label, strchr(label, ':') ? label : link->name, sizeof(changed.label) - 1);
+	link_name_join(changed.label, strchr(label, ':') ? label : link->name, "");
 	if (!(link->flags & IFF_POINTOPOINT)) {
 		changed.prefix_length = (uint8_t)prefix;
 		if (link->flags & IFF_BROADCAST && prefix < 31)
@@ -180,9 +180,7 @@ int64_t interface_set_name(struct pl_stack *stack, struct link *link, unsigned l
 			continue;
 		memcpy(rest, old + length, IFNAMSIZ - length);
 		rest[IFNAMSIZ - length - 1] = '\0';
-		memset(own->label, 0, IFNAMSIZ);
-		strncpy(own->label, name, IFNAMSIZ - 1);
-		strncat(own->label, rest, IFNAMSIZ - 1 - strlen(own->label));
+		link_name_join(own->label, name, rest);
 	}
 	memcpy(link->name, name, IFNAMSIZ);
 	return 0;
