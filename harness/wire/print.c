@@ -42,8 +42,8 @@ void wire_print_flags(struct text *text, unsigned flags, bool ace)
 		unsigned flag;
 		char letter;
 	} letters[] = {
-		{ WIRE_FIN, 'F' }, { WIRE_SYN, 'S' }, { WIRE_RST, 'R' }, { WIRE_PSH, 'P' }, { WIRE_ACK, '.' },
-		{ WIRE_URG, 'U' }, { WIRE_ECE, 'E' }, { WIRE_CWR, 'W' }, { WIRE_AE, 'A' },
+		{ WIRE_FIN, 'F' }, { WIRE_SYN, 'S' }, { WIRE_RST, 'R' }, { WIRE_PSH, 'P' }, { WIRE_URG, 'U' },
+		{ WIRE_ECE, 'E' }, { WIRE_CWR, 'W' }, { WIRE_AE, 'A' }, { WIRE_ACK, '.' },	/* as scripts write them */
 	};
 	size_t before = text->length;
 
