@@ -2,7 +2,7 @@
  * Anything that comes in over a link, while sockets of every kind are open: the stack survives, and leaves nothing behind.
  *
  * The input is a list of steps: a byte that says what is done, a byte of detail, and for packets as many bytes as the detail
- * and three bits of the first byte say.
+ * and three bits of the first byte say. Bit 3 of the first byte is for the Ethernet link: its frames, its tunables, its state.
  */
 #include <arpa/inet.h>
 #include <netinet/ip.h>
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct host {
 	struct pl_stack *stack;
-	int tun[2];
+	int tun[2], ethernet;
 	int64_t fd[16];
 	unsigned fds;
 };
@@ -30,9 +30,9 @@ static int64_t call(struct host *host, enum pl_op op, int64_t a, int64_t b, int6
 	return pl_call_now(host->stack, op, (const int64_t[6]){ a, b, c, d, e, f });
 }
 
-static int add_link(struct host *host, const char *name, uint32_t address)
+static int add_link(struct host *host, const char *name, enum pl_link_kind kind, uint32_t address)
 {
-	int ifindex = pl_link_add(host->stack, &(struct pl_link_config){ .name = name, .kind = PL_LINK_TUN });
+	int ifindex = pl_link_add(host->stack, &(struct pl_link_config){ .name = name, .kind = kind });
 
 	pl_address_add(host->stack, ifindex, &(struct pl_address){ .local.s_addr = htonl(address), .prefix_length = 16 });
 	pl_link_set_up(host->stack, ifindex, true);
@@ -40,10 +40,10 @@ static int add_link(struct host *host, const char *name, uint32_t address)
 }
 
 /* A socket bound to a port, and connected or listening when asked. */
-static void add_socket(struct host *host, int type, int protocol, uint16_t port, uint16_t remote, bool listening)
+static void add_socket_to(struct host *host, int type, int protocol, uint16_t port, uint32_t address, uint16_t remote, bool listening)
 {
 	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in far = { .sin_family = AF_INET, .sin_port = htons(remote), .sin_addr.s_addr = htonl(0xc0000201) };
+	struct sockaddr_in far = { .sin_family = AF_INET, .sin_port = htons(remote), .sin_addr.s_addr = htonl(address) };
 	int64_t fd = call(host, PL_OP_socket, AF_INET, type | SOCK_NONBLOCK, protocol, 0, 0, 0);
 
 	if (fd < 0 || host->fds == 16)
@@ -61,12 +61,18 @@ static void add_socket(struct host *host, int type, int protocol, uint16_t port,
 		call(host, PL_OP_listen, fd, 4, 0, 0, 0, 0);
 }
 
+static void add_socket(struct host *host, int type, int protocol, uint16_t port, uint16_t remote, bool listening)
+{
+	add_socket_to(host, type, protocol, port, 0xc0000201, remote, listening);
+}
+
 static void host_new(struct host *host)
 {
 	*host = (struct host){ .stack = pl_stack_new(&(struct pl_stack_config){ .seed = 1 }) };
 	pl_link_set_up(host->stack, 1, true);
-	host->tun[0] = add_link(host, "tun0", 0xc0a80001);
-	host->tun[1] = add_link(host, "tun1", 0x0a000001);
+	host->tun[0] = add_link(host, "tun0", PL_LINK_TUN, 0xc0a80001);
+	host->tun[1] = add_link(host, "tun1", PL_LINK_TUN, 0x0a000001);
+	host->ethernet = add_link(host, "eth0", PL_LINK_ETHERNET, 0x0a010001);
 	pl_route_add(host->stack, &(struct pl_route){ .ifindex = host->tun[0] }, false);
 	pl_sysctl_write(host->stack, "net/ipv4/ping_group_range", "0 0", 3);
 	pl_sysctl_write(host->stack, "net/ipv4/icmp_ratemask", "0", 1);
@@ -78,6 +84,9 @@ static void host_new(struct host *host)
 	add_socket(host, SOCK_DGRAM, IPPROTO_ICMP, 77, 0, false);
 	add_socket(host, SOCK_STREAM, 0, 80, 0, true);
 	add_socket(host, SOCK_STREAM, 0, 1002, 2000, false);
+	/* Over the Ethernet link, to somebody who has to be asked for. */
+	add_socket_to(host, SOCK_DGRAM, 0, 1003, 0x0a010002, 2000, false);
+	add_socket_to(host, SOCK_STREAM, 0, 1004, 0x0a010003, 2000, false);
 }
 
 static uint16_t checksum(const uint8_t *bytes, size_t length, uint32_t sum)
@@ -174,6 +183,47 @@ static void toggle(struct host *host, unsigned what)
 	pl_sysctl_write(host->stack, files[what % 8], &value, 1);
 }
 
+/* What acts on neighbours: tunables, and what happens to the link. */
+static void toggle_ethernet(struct host *host, unsigned what)
+{
+	static const char *const files[] = {
+		"net/ipv4/conf/eth0/arp_accept", "net/ipv4/conf/eth0/arp_ignore",	"net/ipv4/conf/eth0/arp_announce",
+		"net/ipv4/conf/all/arp_filter",	 "net/ipv4/conf/all/proxy_arp",		"net/ipv4/conf/all/proxy_arp_pvlan",
+		"net/ipv4/conf/all/arp_notify",	 "net/ipv4/neigh/eth0/mcast_solicit",	"net/ipv4/neigh/eth0/ucast_solicit",
+		"net/ipv4/neigh/eth0/unres_qlen", "net/ipv4/neigh/eth0/base_reachable_time", "net/ipv4/neigh/eth0/proxy_delay",
+	};
+	struct pl_neighbour neighbour = { .ifindex = host->ethernet, .address.s_addr = htonl(0x0a010000 + what / 16),
+					  .has_hwaddr = what & 16, .state = 1 << what / 32, .flags = what & 64 ? 8 : 0 };
+	char value = (char)('0' + what / 16 % 4);
+
+	switch (what % 16) {
+	case 12:
+		pl_link_set_carrier(host->stack, host->ethernet, what & 16);
+		break;
+	case 13:
+		pl_link_set_up(host->stack, host->ethernet, what & 16);
+		break;
+	case 14:
+		pl_neighbour_set(host->stack, &neighbour, 0x500);	/* NLM_F_CREATE, NLM_F_REPLACE */
+		break;
+	case 15:
+		pl_neighbour_delete(host->stack, &neighbour);
+		break;
+	default:
+		pl_sysctl_write(host->stack, files[what % 16], &value, 1);
+	}
+}
+
+static void packet_in(struct host *host, unsigned what, uint8_t *packet, size_t length)
+{
+	bool ethernet = what & 8;
+	size_t skip = !ethernet ? 0 : length > 14 && packet[12] == 8 && packet[13] == 0 ? 14 : length;
+
+	if (what & 1)
+		mend(packet + skip, length - skip);
+	pl_link_input(host->stack, ethernet ? host->ethernet : host->tun[what >> 2 & 1], packet, length);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct host host;
@@ -192,12 +242,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			memcpy(packet, data, length);
 			data += length;
 			size -= length;
-			if (what & 1)
-				mend(packet, length);
-			pl_link_input(host.stack, host.tun[what >> 2 & 1], packet, length);
+			packet_in(&host, what, packet, length);
 			free(packet);
 		} else if ((what & 3) == 2) {
 			use_socket(&host, what >> 2, detail);
+		} else if ((what & 12) == 12) {
+			toggle_ethernet(&host, detail);
 		} else if (what & 4) {
 			toggle(&host, detail);
 		} else {
