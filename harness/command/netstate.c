@@ -113,7 +113,7 @@ static int read_neighbour(const struct nlmsghdr *message, void *data)
 
 	if (info->ndm_family != AF_INET || info->ndm_state == NUD_NOARP)
 		return MNL_CB_OK;
-	if (reading->state->neighbours == NETSTATE_ENTRIES) {
+	if (reading->state->neighbours == NETSTATE_NEIGHBOURS) {
 		reading->full = true;
 		return MNL_CB_OK;
 	}
@@ -471,7 +471,7 @@ void netstate_apply(struct pl_stack *stack, const struct netstate *before, const
 
 /* --- the stack's neighbours, shown --------------------------------------------------------------------------------------------- */
 
-static void ask_neighbour(struct mnl_socket *socket, uint16_t type, const struct pl_neighbour *neighbour)
+static void ask_neighbour(struct mnl_socket *socket, uint16_t type, const struct pl_neighbour *neighbour, uint32_t flags)
 {
 	char buffer[512];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
@@ -488,6 +488,8 @@ static void ask_neighbour(struct mnl_socket *socket, uint16_t type, const struct
 	mnl_attr_put_u32(request, NDA_DST, neighbour->address.s_addr);
 	if (neighbour->has_hwaddr)
 		mnl_attr_put(request, NDA_LLADDR, sizeof(neighbour->hwaddr), neighbour->hwaddr);
+	if (flags)
+		mnl_attr_put_u32(request, NDA_FLAGS_EXT, flags);
 	if (mnl_socket_sendto(socket, request, request->nlmsg_len) >= 0)
 		mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 }
@@ -522,12 +524,15 @@ void netstate_show_neighbours(const struct pl_stack *stack)
 	if (socket && state && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 && netstate_read(state, &error)) {
 		for (unsigned i = 0; i < state->neighbours; i++)
 			if (!stack_has_neighbour(stack, state, &state->neighbour[i]))
-				ask_neighbour(socket, RTM_DELNEIGH, &state->neighbour[i]);
+				ask_neighbour(socket, RTM_DELNEIGH, &state->neighbour[i], 0);
 		for (unsigned i = 0; pl_neighbour_get(stack, i, &neighbour); i++) {
 			if (neighbour.ifindex)
 				neighbour.ifindex = mirror_link(stack, state, neighbour.ifindex);
-			if (neighbour.ifindex >= 0 && neighbour.state != NUD_NOARP)
-				ask_neighbour(socket, RTM_NEWNEIGH, &neighbour);
+			if (neighbour.ifindex < 0 || neighbour.state == NUD_NOARP)
+				continue;
+			ask_neighbour(socket, RTM_NEWNEIGH, &neighbour, 0);
+			if (neighbour.managed)	/* the kernel takes the state or this, not both at once */
+				ask_neighbour(socket, RTM_NEWNEIGH, &neighbour, NTF_EXT_MANAGED);
 		}
 	}
 	if (socket)

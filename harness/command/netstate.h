@@ -14,6 +14,7 @@
 
 #define NETSTATE_LINKS 16
 #define NETSTATE_ENTRIES 64
+#define NETSTATE_NEIGHBOURS 512
 
 struct netstate_link {
 	int ifindex;			/* in the namespace */
@@ -31,7 +32,7 @@ struct netstate {
 	struct netstate_link link[NETSTATE_LINKS];
 	struct netstate_address address[NETSTATE_ENTRIES];
 	struct pl_route route[NETSTATE_ENTRIES];	/* ifindex: in the namespace */
-	struct pl_neighbour neighbour[NETSTATE_ENTRIES];	/* so does ifindex here */
+	struct pl_neighbour neighbour[NETSTATE_NEIGHBOURS];	/* so does ifindex here */
 	struct pl_rule rule[NETSTATE_ENTRIES];
 	unsigned links, addresses, routes, neighbours, rules;
 };
