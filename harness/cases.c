@@ -64,3 +64,30 @@ void cases_expand(struct paths *paths, const struct define *define, unsigned def
 	free(paths->path);
 	*paths = expanded;
 }
+
+void case_words(const char *path, const char *key, void (*word)(void *context, const char *path, const char *word, size_t length),
+		void *context)
+{
+	size_t length, key_length = strlen(key);
+	char *text = script_read_file(path, &length);
+
+	for (const char *line = text, *end; text && line < text + length; line = end + 1) {
+		end = memchr(line, '\n', (size_t)(text + length - line));
+		if (!end)
+			end = text + length;
+		if ((size_t)(end - line) <= key_length || memcmp(line, key, key_length))
+			continue;
+		for (const char *at = line + key_length; at < end;) {
+			size_t gap = 0, size = 0;
+
+			while (at + gap < end && (at[gap] == ' ' || at[gap] == '\r'))
+				gap++;
+			while (at + gap + size < end && at[gap + size] != ' ' && at[gap + size] != '\r')
+				size++;
+			if (size)
+				word(context, path, at + gap, size);
+			at += gap + size;
+		}
+	}
+	free(text);
+}

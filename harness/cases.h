@@ -17,4 +17,8 @@ void cases_expand(struct paths *paths, const struct define *define, unsigned def
 /* "a.pkt[row]": the file, and *name the case's name; a path without one is a file, and *name is NULL. Arena memory. */
 const char *case_file(const char *path, const char **name, struct arena *arena);
 
+/* Each word behind `key` in lines of the file that begin with it ("// shows:"). */
+void case_words(const char *path, const char *key, void (*word)(void *context, const char *path, const char *word, size_t length),
+		void *context);
+
 #endif

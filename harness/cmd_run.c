@@ -102,26 +102,34 @@ static int run_live(struct command_line *line, struct run_context *context)
 	return status;
 }
 
+int run_scripts(struct command_line *line)
+{
+	struct run_context context = { .line = line };
+	struct target_session *session = NULL;
+	const char *note = NULL;
+	int status;
+
+	command_line_run_options(line, 0, &context.options);
+	if (line->ops[0] == &kernel_target)
+		session = kernel_session_begin(line->arena, &note);
+	if (note)
+		fprintf(stderr, "plumbline: %s\n", note);
+	status = run_live(line, &context);
+	if (session)
+		kernel_session_end(session);
+	return status;
+}
+
 int cmd_run(const struct subcommand *self, int argc, char **argv)
 {
 	struct command_line line;
-	struct run_context context = { .line = &line };
-	struct target_session *session = NULL;
-	const char *note = NULL;
 	int status = command_line_parse(self, false, argc, argv, &line);
 
 	if (!status && line.help) {
 		usage_help(self);
 		command_line_help(false);
 	} else if (!status) {
-		command_line_run_options(&line, 0, &context.options);
-		if (line.ops[0] == &kernel_target)
-			session = kernel_session_begin(line.arena, &note);
-		if (note)
-			fprintf(stderr, "plumbline: %s\n", note);
-		status = run_live(&line, &context);
-		if (session)
-			kernel_session_end(session);
+		status = run_scripts(&line);
 	}
 	command_line_free(&line);
 	return status < 0 ? end_by_signal(-status) : status;

@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include "arena.h"
-#include "paths.h"
-#include "script/ast.h"
+#include "cases.h"
 #include "subcommand.h"
 #include "text.h"
 
@@ -50,8 +49,10 @@ static void collect(struct sysctl_list *list)
 }
 
 /* One word of a "// tunables:" comment. */
-static void shown(struct sysctl_list *list, const char *path, const char *word, size_t length)
+static void shown(void *context, const char *path, const char *word, size_t length)
 {
+	struct sysctl_list *list = context;
+
 	for (unsigned i = 0; i < list->count; i++) {
 		struct tunable *tunable = &list->tunable[i];
 
@@ -64,36 +65,6 @@ static void shown(struct sysctl_list *list, const char *path, const char *word, 
 	list->unknown = true;
 }
 
-/* The tunables that a script says it shows. */
-static void scan_case(struct sysctl_list *list, const char *path)
-{
-	static const char comment[] = "// tunables:";
-	size_t length;
-	char *text = script_read_file(path, &length);
-
-	if (!text)
-		return;
-	for (const char *line = text, *end; line < text + length; line = end + 1) {
-		end = memchr(line, '\n', (size_t)(text + length - line));
-		if (!end)
-			end = text + length;
-		if ((size_t)(end - line) < sizeof(comment) || memcmp(line, comment, sizeof(comment) - 1))
-			continue;
-		for (const char *word = line + sizeof(comment) - 1; word < end;) {
-			size_t gap = 0, size = 0;
-
-			while (word + gap < end && word[gap] == ' ')
-				gap++;
-			while (word + gap + size < end && word[gap + size] != ' ')
-				size++;
-			if (size)
-				shown(list, path, word + gap, size);
-			word += gap + size;
-		}
-	}
-	free(text);
-}
-
 /* NULL, or why not. */
 static const char *scan_cases(struct sysctl_list *list, const char *folder)
 {
@@ -101,7 +72,7 @@ static const char *scan_cases(struct sysctl_list *list, const char *folder)
 	const char *error = paths_add(&paths, folder, list->arena);
 
 	for (unsigned i = 0; i < paths.count; i++)
-		scan_case(list, paths.path[i]);
+		case_words(paths.path[i], "// tunables:", shown, list);
 	paths_free(&paths);
 	return error;
 }

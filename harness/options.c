@@ -364,6 +364,22 @@ int command_line_parse(const struct subcommand *self, bool comparing, int argc, 
 	return is_live(line) ? check_live(self, line) : EXIT_PASSED;
 }
 
+int command_line_parse_paths(const struct subcommand *self, int argc, char **argv, const struct paths *paths,
+			     struct command_line *line)
+{
+	char **all = calloc((size_t)argc + paths->count + 2, sizeof(*all)), dashes[] = "--";
+	int status;
+
+	if (!all)
+		abort();
+	memcpy(all, argv, (size_t)argc * sizeof(*all));
+	all[argc] = dashes;
+	memcpy(all + argc + 1, paths->path, paths->count * sizeof(*all));
+	status = command_line_parse(self, false, argc + 1 + (int)paths->count, all, line);
+	free(all);
+	return status;
+}
+
 void command_line_free(struct command_line *line)
 {
 	paths_free(&line->paths);

@@ -28,6 +28,7 @@ struct command_line {
 	pl_time limit;				/* for one script */
 	bool limited;				/* by the command line */
 	struct live live;			/* --mount, --real-time, --pause-at */
+	void *report_context;			/* for `format` */
 	bool help;				/* asked for, and nothing else matters */
 };
 
@@ -36,6 +37,9 @@ struct command_line {
  * standard error. Free with command_line_free in both cases.
  */
 int command_line_parse(const struct subcommand *self, bool comparing, int argc, char **argv, struct command_line *line);
+/* The same for one target, with these scripts, of which *line has copies, and options only in the arguments. */
+int command_line_parse_paths(const struct subcommand *self, int argc, char **argv, const struct paths *paths,
+			     struct command_line *line);
 void command_line_free(struct command_line *line);
 
 /* The options table as help text on standard output. */

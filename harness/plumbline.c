@@ -17,7 +17,7 @@ const struct subcommand subcommands[] = {
 	{ "check", "[-D NAME=VALUE]... [--strict] [-q] PATH...", "parse scripts and check them without running them",
 	  "A folder means every *.pkt file under it. A word in capitals that nothing explains is taken for a define that `run -D` will\n"
 	  "supply, and noted; with --strict it is an error, as it is for `run`. -q: no notes and no summary. packetdrill's options are\n"
-	  "taken, and checked. Exit status: 0 all accepted, 1 some rejected, 2 wrong usage or an unreadable script.",
+	  "taken, and checked. Exit status: 0 all accepted, 2 some rejected or unreadable, or wrong usage.",
 	  cmd_check },
 #ifdef PLUMBLINE_FUSE
 	{ "mount", "[--set NAME=VALUE]... [--machine-from TREE] [--first-namespace] DIR",
@@ -44,6 +44,18 @@ const struct subcommand subcommands[] = {
 	  "  --list                 the sockets, states, calls and axes of the families\n"
 	  "Exit status: 0 all agree or are known not to, 1 some differ, 2 wrong usage, 4 a target cannot be had here.",
 	  cmd_sweep },
+	{ "coverage", "[OPTION]... [PATH]...", "the checklist, and for each row of it the cases that show it and their verdicts",
+	  "Runs the cases (default: those under cases) and says for each id of the checklist how they do; a case names the ids that it\n"
+	  "shows in a comment, `// shows: ID ID`. Ids without a case are told too. A row of a script's table is a case.\n"
+	  "  --targets A,B        refstack, kernel, or both (the default)\n"
+	  "  --checklist FILE     cases/checklist.tsv\n"
+	  "  --list               run nothing, only tell which cases show what\n"
+	  "  --format text|json   a table (the default), or one object a line: id, requirement, oracle, cases, and for each target\n"
+	  "                       pass, fail, skip, error or none\n"
+	  "  -j, --jobs N         so many cases at a time\n"
+	  "  -o, --output FILE    write the report to FILE\n"
+	  "Exit status: 0, 1 when a case fails or names an unknown id, 2 wrong usage.",
+	  cmd_coverage },
 	{ "sysctl", "list [--format text|json|man] [--cases DIR]", "the tunables: what each means, and whether it acts",
 	  "Marks: acts, the stack's code reads it; inert, it can have no effect here, and why; pending, Linux acts on it and the stack\n"
 	  "does not yet, and what is missing. With the cases under DIR (default: cases) that show it, by their comments\n"

@@ -185,7 +185,7 @@ int run_all(const struct command_line *line, void *context,
 	    void (*run)(void *context, unsigned job, struct arena *arena, struct outcome *outcome))
 {
 	struct report report = {
-		.ops = line->format, .out = stdout, .verbose = line->verbose, .comparing = line->targets == 2,
+		.ops = line->format, .out = stdout, .verbose = line->verbose, .comparing = line->targets == 2, .context = line->report_context,
 		.target = { line->target[0], line->target[1] },
 	};
 	struct session session = {

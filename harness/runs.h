@@ -22,6 +22,9 @@ const char *write_capture(const struct command_line *line, unsigned job, const c
 int run_all(const struct command_line *line, void *context,
 	    void (*run)(void *context, unsigned job, struct arena *arena, struct outcome *outcome));
 
+/* Run the scripts of a command line that was parsed for it, and report: as run_all. cmd_run.c */
+int run_scripts(struct command_line *line);
+
 /* End the program as that signal would have, now that everything is tidied up. */
 int end_by_signal(int number);
 

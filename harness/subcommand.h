@@ -16,6 +16,7 @@ struct subcommand {
 extern const struct subcommand subcommands[];	/* name NULL past the last */
 
 /* The rows' functions. */
+int cmd_coverage(const struct subcommand *self, int argc, char **argv);
 int cmd_check(const struct subcommand *self, int argc, char **argv);
 int cmd_run(const struct subcommand *self, int argc, char **argv);
 int cmd_compare(const struct subcommand *self, int argc, char **argv);

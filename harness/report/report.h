@@ -24,6 +24,7 @@ struct report {
 	bool colour;
 	bool verbose;			/* say that a script passed, too */
 	bool comparing;
+	void *context;			/* of whoever wants the outcomes themselves */
 	const char *target[2];		/* names; the second only when comparing */
 	struct report_totals totals;
 	unsigned number;		/* of the outcome at hand, from 1 */

@@ -61,7 +61,8 @@ static void script_use(const struct script *script)
 	size_t nodes = 0;
 
 	for (const struct event *event = script->events; event; event = event->next) {
-		span_check(&event->span, script->text, script->length);
+		if (!event->span.file)
+			span_check(&event->span, script->text, script->length);
 		if (event->kind == EVENT_PACKET)
 			packet_use(event->packet, arena);
 		if (event->kind != EVENT_CALL)
@@ -70,7 +71,8 @@ static void script_use(const struct script *script)
 			nodes += expr_walk(event->call->argument[i]);
 		nodes += expr_walk(event->call->result);
 	}
-	if (nodes > 1000 * (script->length + 1))
+	/* Blocks that are said several times become a million words at most. */
+	if (nodes > 4000000 + 1000 * (script->length + 1))
 		abort();
 	arena_free(arena);
 }
@@ -96,7 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		script_check_undefined(script, &diagnostics);
 	}
 	for (unsigned i = 0; i < diagnostics.count; i++)
-		span_check(&diagnostics.item[i].span, text, size);
+		if (!diagnostics.item[i].span.file)
+			span_check(&diagnostics.item[i].span, text, size);
 	nowhere = fopen("/dev/null", "w");
 	if (nowhere) {
 		diagnostics_print(&diagnostics, script, NULL, text, size, data[0] & 1, nowhere);
