@@ -277,10 +277,22 @@ void command_jail_catch_up(struct command_jail *jail, const char *commands, stru
 	shell_run(jail->shell, commands, false, arena, &error);
 }
 
+/*
+ * What TCP remembers of destinations is the stack's alone: in the namespace there is nothing that could be seen to go. So the text
+ * tells.
+ */
+static bool flushes_metrics(const char *command)
+{
+	const char *found = strstr(command, "tcp_metrics");
+
+	return found && strstr(found, "flush");
+}
+
 int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error)
 {
 	struct netstate *before = arena_alloc(arena, sizeof(*before)), *after = arena_alloc(arena, sizeof(*after));
 	struct mnl_socket *watch;
+	const char *wrong = NULL;
 	int status;
 
 	pl_stack_lock(jail->stack);
@@ -292,17 +304,22 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 		return -1;
 	watch = netstate_watch_open();
 	status = shell_run(jail->shell, command, false, arena, error);
-	if (status == 0 && !netstate_read(after, error))
-		status = -1;
-	if (status == 0) {
+	/* What a command did before it failed is done all the same. */
+	if (status >= 0 && netstate_read(after, &wrong)) {
 		init_record_network(jail->recording, before, after);
 		pl_stack_lock(jail->stack);
 		netstate_watch_apply(watch, jail->stack, before);
 		netstate_apply(jail->stack, before, after);
-		status = filter_mirror_take(jail->stack, jail->recording, arena, error);
+		filter_mirror_take(jail->stack, jail->recording, arena, &wrong);
+		if (flushes_metrics(command))
+			pl_tcp_metrics_flush(jail->stack);
 		pl_stack_unlock(jail->stack);
 	}
 	netstate_watch_close(watch);
+	if (status == 0 && wrong) {
+		*error = wrong;
+		status = -1;
+	}
 	return status;
 }
 
