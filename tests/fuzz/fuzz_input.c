@@ -117,8 +117,8 @@ static void mend(uint8_t *packet, size_t length)
 	static const struct {
 		uint8_t protocol, offset;
 		bool pseudo;
-	} rows[] = { { IPPROTO_ICMP, 2, false }, { IPPROTO_TCP, 16, true }, { IPPROTO_UDP, 6, true } };
-	for (size_t i = 0; i < 3; i++) {
+	} rows[] = { { IPPROTO_ICMP, 2, false }, { IPPROTO_TCP, 16, true }, { IPPROTO_UDP, 6, true }, { IPPROTO_IGMP, 2, false } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint8_t *at = packet + header + rows[i].offset;
 		uint32_t sum = 0;
 
@@ -131,6 +131,23 @@ static void mend(uint8_t *packet, size_t length)
 		store(at, 0);
 		store(at, checksum(packet + header, length - header, sum));
 	}
+}
+
+/* Groups joined and left, sources wanted and not: what IGMP has to tell of. */
+static void change_membership(struct host *host, int64_t fd, unsigned how)
+{
+	static const int options[] = { IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_SOURCE_MEMBERSHIP,
+				       IP_BLOCK_SOURCE, IP_UNBLOCK_SOURCE };
+	unsigned option = how % 6;
+	struct in_addr group = { htonl(0xef010100 + how / 6 % 2) }, link = { htonl(0xc0a80001) };
+	struct ip_mreqn any = { .imr_multiaddr = group, .imr_address = link };
+	struct ip_mreq_source one = { .imr_multiaddr = group, .imr_interface = link,
+				      .imr_sourceaddr.s_addr = htonl(0x0a000000 + how / 12) };
+
+	if (option < 2)
+		call(host, PL_OP_setsockopt, fd, IPPROTO_IP, options[option], PL_PTR(&any), sizeof(any), 0);
+	else
+		call(host, PL_OP_setsockopt, fd, IPPROTO_IP, options[option], PL_PTR(&one), sizeof(one), 0);
 }
 
 static void use_socket(struct host *host, unsigned which, unsigned how)
@@ -169,6 +186,8 @@ static void use_socket(struct host *host, unsigned which, unsigned how)
 	case 7:
 		if (how == 7)
 			call(host, PL_OP_close, fd, 0, 0, 0, 0, 0);
+		else
+			change_membership(host, fd, how / 8 - 1);
 		break;
 	}
 }
