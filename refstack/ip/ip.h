@@ -38,6 +38,8 @@ void in_device_hwaddr_changed(struct pl_stack *stack, struct link *link);
 void in_device_carrier_changed(struct pl_stack *stack, struct link *link);
 /* The link that has `local` as an address, whether it is up or not; NULL: none. */
 struct link *address_owner(const struct pl_stack *stack, struct in_addr local);
+/* The same, and that of a subnet that is local as a whole, as 127.0.0.0/8 is (route.c). */
+struct link *local_address_link(struct pl_stack *stack, struct in_addr address);
 /* Is `address` within a prefix of one of the device's addresses, or (with b != 0) both within one prefix? inet_addr_onlink. */
 bool address_on_link(const struct in_device *device, struct in_addr a, struct in_addr b);
 /*

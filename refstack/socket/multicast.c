@@ -8,15 +8,6 @@
 
 #include <stdlib.h>
 
-struct link *link_with_address(struct pl_stack *stack, struct in_addr address)
-{
-	for (struct link *link = stack->links; link; link = link->next)
-		for (struct inet_address *own = link->ipv4 ? link->ipv4->addresses : NULL; own; own = own->next)
-			if (own->local.s_addr == address.s_addr)
-				return link;
-	return NULL;
-}
-
 /* The link that a request names: by index, by a local address, or where the route to the group leads. Fills imr_ifindex. */
 static struct link *request_link(struct pl_stack *stack, struct ip_mreqn *request)
 {
@@ -25,7 +16,7 @@ static struct link *request_link(struct pl_stack *stack, struct ip_mreqn *reques
 	if (request->imr_ifindex)
 		return link_by_index(stack, request->imr_ifindex);
 	if (request->imr_address.s_addr) {
-		link = link_with_address(stack, request->imr_address);
+		link = local_address_link(stack, request->imr_address);
 	} else {
 		struct flow flow = { .destination = request->imr_multiaddr };
 		struct route *route = NULL;
@@ -242,7 +233,7 @@ int64_t multicast_filter_set(struct sock *sk, struct ip_mreqn *request, bool exc
 	return 0;
 }
 
-const struct ip_memberships *multicast_filter(struct sock *sk, struct ip_mreqn *request, int64_t *error)
+const struct ip_memberships *multicast_filter(struct sock *sk, struct ip_mreqn *request, bool find_link, int64_t *error)
 {
 	const struct ip_memberships *member = NULL;
 
@@ -250,7 +241,7 @@ const struct ip_memberships *multicast_filter(struct sock *sk, struct ip_mreqn *
 	if (!ip_is_multicast(request->imr_multiaddr))
 		return NULL;
 	*error = -ENODEV;
-	if (!request_link(sk->stack, request))
+	if (find_link && !request_link(sk->stack, request))
 		return NULL;
 	*error = -EADDRNOTAVAIL;
 	member = membership_find(sk, request->imr_multiaddr, request->imr_ifindex);

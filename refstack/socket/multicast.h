@@ -22,17 +22,18 @@ int64_t multicast_leave(struct sock *sk, struct ip_mreqn *request);
 /* Add or take away one source, in the mode to which the call belongs. */
 int64_t multicast_source(struct sock *sk, struct in_addr group, struct in_addr local, int ifindex, struct in_addr source,
 			 bool exclude, bool add);
-/* Replace the whole filter, or read it: *count is the room and becomes the number there are. */
+/* Replace the whole filter. */
 int64_t multicast_filter_set(struct sock *sk, struct ip_mreqn *request, bool exclude, const struct in_addr *source,
 			     uint32_t count);
-const struct ip_memberships *multicast_filter(struct sock *sk, struct ip_mreqn *request, int64_t *error);
+/*
+ * The membership that the request names: find_link: whose link may be named by an address, or be the route's; otherwise by its
+ * index alone, whether there is such a link or not. NULL, and *error says why.
+ */
+const struct ip_memberships *multicast_filter(struct sock *sk, struct ip_mreqn *request, bool find_link, int64_t *error);
 void multicast_leave_all(struct sock *sk);
 
 /* Would sk take a packet to `group` from `source` that came in on link ifindex? True for addresses that are not multicast. */
 bool multicast_allowed(const struct sock *sk, struct in_addr group, struct in_addr source, int ifindex);
-
-/* The link with this local address, NULL: none has it. */
-struct link *link_with_address(struct pl_stack *stack, struct in_addr address);
 
 /* setsockopt and getsockopt of the options that are about groups; -ENOPROTOOPT: not one of them. */
 int64_t multicast_setsockopt(struct sock *sk, int name, const void *value, socklen_t length);

@@ -26,7 +26,7 @@ static int64_t set_multicast_if(struct sock *sk, const void *value, socklen_t le
 		return 0;
 	}
 	link = request.imr_ifindex ? link_by_index(sk->stack, request.imr_ifindex)
-				   : link_with_address(sk->stack, request.imr_address);
+				   : local_address_link(sk->stack, request.imr_address);
 	if (!link)
 		return -EADDRNOTAVAIL;
 	if (sk->bound_link && sk->bound_link != link->ifindex)
@@ -172,7 +172,7 @@ static int64_t set_group_filter(struct sock *sk, const void *value, socklen_t le
 	source = calloc(filter->gf_numsrc + 1, sizeof(*source));
 	if (!source)
 		return -ENOBUFS;
-	result = filter->gf_fmode == MCAST_INCLUDE || filter->gf_fmode == MCAST_EXCLUDE ? 0 : -EINVAL;
+	result = 0;
 	for (uint32_t i = 0; i < filter->gf_numsrc && !result; i++) {
 		if (ipv4(&filter->gf_slist[i]))
 			source[i] = ipv4(&filter->gf_slist[i])->sin_addr;
@@ -181,6 +181,8 @@ static int64_t set_group_filter(struct sock *sk, const void *value, socklen_t le
 	}
 	request.imr_multiaddr = ipv4(&filter->gf_group)->sin_addr;
 	request.imr_ifindex = (int)filter->gf_interface;
+	if (!result && filter->gf_fmode != MCAST_INCLUDE && filter->gf_fmode != MCAST_EXCLUDE)
+		result = -EINVAL;
 	if (!result)
 		result = multicast_filter_set(sk, &request, filter->gf_fmode == MCAST_EXCLUDE, source, filter->gf_numsrc);
 	free(source);
@@ -231,7 +233,7 @@ static int64_t get_filter(struct sock *sk, void *value, socklen_t *length)
 		return -EFAULT;
 	request.imr_multiaddr = filter->imsf_multiaddr;
 	request.imr_address = filter->imsf_interface;
-	member = multicast_filter(sk, &request, &error);
+	member = multicast_filter(sk, &request, true, &error);
 	if (!member)
 		return error;
 	copied = member->count < filter->imsf_numsrc ? member->count : filter->imsf_numsrc;
@@ -259,7 +261,7 @@ static int64_t get_group_filter(struct sock *sk, void *value, socklen_t *length)
 		return -EINVAL;
 	request.imr_multiaddr = ipv4(&filter->gf_group)->sin_addr;
 	request.imr_ifindex = (int)filter->gf_interface;
-	member = multicast_filter(sk, &request, &error);
+	member = multicast_filter(sk, &request, false, &error);
 	if (!member)
 		return error;
 	copied = member->count < filter->gf_numsrc ? member->count : filter->gf_numsrc;
