@@ -24,10 +24,20 @@ void proc_igmp(struct pl_stack *stack, FILE *to)
 	}
 }
 
+/* Linux begins with the first link whose latest group has sources, and passes over links before it, whatever they have. */
+static const struct link *first_filtered(const struct pl_stack *stack)
+{
+	const struct link *link = stack->links;
+
+	while (link && !(link->ipv4->multicast->groups && link->ipv4->multicast->groups->sources))
+		link = link->next;
+	return link;
+}
+
 void proc_mcfilter(struct pl_stack *stack, FILE *to)
 {
 	fputs("Idx Device        MCA        SRC    INC    EXC\n", to);
-	for (const struct link *link = stack->links; link; link = link->next)
+	for (const struct link *link = first_filtered(stack); link; link = link->next)
 		for (const struct mc_group *group = link->ipv4->multicast->groups; group; group = group->next)
 			for (const struct mc_source *source = group->sources; source; source = source->next)
 				fprintf(to, "%3d %6.6s 0x%08x 0x%08x %6u %6u\n", link->ifindex, link->name,
