@@ -304,14 +304,20 @@ struct watching {
 static int watch_link(const struct nlmsghdr *message, void *data)
 {
 	struct watching *watching = data;
+	const struct ifinfomsg *body = mnl_nlmsg_get_payload(message);
 	struct netstate_link *old, new;
 
-	if (message->nlmsg_type != RTM_NEWLINK)
+	if (message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK)
 		return MNL_CB_OK;
 	parse_link(message, &new);
 	old = link_of(watching->state, new.ifindex);
 	if (!old)
 		return MNL_CB_OK;
+	if (message->nlmsg_type == RTM_DELLINK) {
+		if (body->ifi_family == AF_UNSPEC)	/* a bridge's message is about its port */
+			pl_link_delete(watching->stack, pl_link_find(watching->stack, old->name));
+		return MNL_CB_OK;
+	}
 	/* What these messages do not tell. */
 	new.gso = old->gso;
 	new.limited = old->limited;
