@@ -109,6 +109,7 @@ static void key_config(struct text *key, const struct target_config *config)
 	key_number(key, config->remote.s_addr);
 	key_number(key, config->remote_prefix_length);
 	key_number(key, config->is_anyip);
+	key_number(key, config->first_namespace);
 	key_number(key, config->seed);
 	key_number(key, machine->ram_pages);
 	key_number(key, machine->hz);

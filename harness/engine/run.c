@@ -141,6 +141,7 @@ static void config_make(struct run *run)
 		.remote_prefix_length = settings->remote_prefix_length,
 		.is_anyip = settings->is_anyip,
 		.send_omit_free = settings->send_omit_free,
+		.first_namespace = settings->first_namespace,
 		.seed = run->options->seed,
 		.script_path = run->script->path,
 		.so_file = settings->so_file,

@@ -27,7 +27,7 @@ struct settings {
 	double tolerance_percent;
 	bool tcp_ts_ecr_scaled;
 	unsigned tcp_ts_tick_usecs;
-	bool strict_segments, is_anyip, send_omit_free, dry_run, verbose;
+	bool strict_segments, is_anyip, first_namespace, send_omit_free, dry_run, verbose;
 	bool non_fatal_packet, non_fatal_syscall;
 	const char *code_command, *code_format, *code_sockopt;
 	const char *init_scripts;

@@ -48,6 +48,7 @@ static const struct option_row rows[] = {
 	{ "non_fatal", OPTION_NON_FATAL, true, 0, 0, 0 },
 	{ "dry_run", OPTION_FLAG, false, FIELD(dry_run), 0, 0 },
 	{ "is_anyip", OPTION_FLAG, false, FIELD(is_anyip), 0, 0 },
+	{ "first_namespace", OPTION_FLAG, false, FIELD(first_namespace), 0, 0 },
 	{ "send_omit_free", OPTION_FLAG, false, FIELD(send_omit_free), 0, 0 },
 	{ "so_filename", OPTION_TEXT, true, FIELD(so_file), 0, 0 },
 	{ "so_flags", OPTION_TEXT, true, FIELD(so_flags), 0, 0 },

@@ -46,6 +46,7 @@ static const struct script_option_row rows[] = {
 	{ "psp_udp_port", OPTION_KIND_NUMBER, 1, 65535 },
 	/* Plumbline's own. */
 	{ "link", OPTION_KIND_LINK, 0, 0 },
+	{ "first_namespace", OPTION_KIND_FLAG, 0, 0 },
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

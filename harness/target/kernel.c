@@ -166,6 +166,11 @@ static int kernel_open(const struct target_config *config, struct arena *arena, 
 
 	if (!kernel)
 		return -ENOMEM;
+	if (config->first_namespace) {
+		free(kernel);
+		*error = "it wants the tunables of the first network namespace, and scripts run in one of their own";
+		return TARGET_UNAVAILABLE;
+	}
 	kernel->target.ops = &kernel_target;
 	kernel->folder = kernel->cpu = -1;
 	kernel->wake_cost = 100 * PL_NSEC_PER_USEC;

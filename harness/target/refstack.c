@@ -152,7 +152,7 @@ static int refstack_open(const struct target_config *config, struct arena *arena
 {
 	struct refstack *refstack = arena_alloc(arena, sizeof(*refstack));
 	struct pl_stack_config made = { .seed = config->seed, .wall_clock = WALL_CLOCK, .machine = config->machine,
-					.files = &refstack->files };
+					.files = &refstack->files, .first_namespace = config->first_namespace };
 	int status;
 
 	refstack->files = host_files(config->script_path);

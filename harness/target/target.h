@@ -40,6 +40,7 @@ struct target_config {
 	unsigned remote_prefix_length;	/* how much of it: the route is to remote/remote_prefix_length; 0 means 32 */
 	bool is_anyip;			/* --is_anyip: the local address may be any of the prefix */
 	bool send_omit_free;		/* --send_omit_free */
+	bool first_namespace;		/* with the tunables that only the first network namespace of a machine has */
 	uint64_t seed;
 	const char *script_path;	/* commands run in its folder */
 	const char *so_file, *so_flags;	/* so: target */

@@ -9,6 +9,7 @@ struct icmp_peer {
 	struct icmp_peer *next;
 	struct in_addr address;
 	uint32_t tokens, last;			/* of icmp_ratelimit and of error_cost, in jiffies */
+	uint32_t used;				/* when it was last asked for, in jiffies */
 	uint32_t redirects;			/* sent to it */
 	uint32_t fragments;			/* received from it */
 };

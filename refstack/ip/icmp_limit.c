@@ -7,7 +7,6 @@
 
 #include "icmp.h"
 
-#define MAX_PEERS 4096		/* the one seen longest ago gives way */
 #define PEER_BURST 6		/* messages to one destination that may come at once */
 #define NR_TYPES_LIMITED 32
 
@@ -32,32 +31,60 @@ void icmp_host_free(struct pl_stack *stack)
 	free(host);
 }
 
+/* How long an unused peer is kept, in jiffies: the more there are, the shorter; from the threshold on, not at all. */
+static uint32_t peer_lifetime(const struct pl_stack *stack)
+{
+	const struct sysctls *sysctl = &stack->sysctl;
+	int hz = (int)stack->machine.hz, total = (int)stack->icmp->peer_count, threshold = sysctl->inet_peer_threshold;
+
+	if (total >= threshold)
+		return 0;
+	int64_t shorter = (int64_t)(sysctl->inet_peer_maxttl - sysctl->inet_peer_minttl) / hz * total / threshold * hz;
+	return (uint32_t)(sysctl->inet_peer_maxttl - shorter);
+}
+
+/*
+ * Peers are only forgotten when another one is made. (Linux looks at those that it passes on the way to the new one's place in
+ * its tree: at all of them as long as they are few.)
+ */
+static void collect_peers(struct pl_stack *stack, const struct icmp_peer *keep)
+{
+	uint32_t lifetime = peer_lifetime(stack), now = stack_jiffies(stack);
+	struct icmp_peer **place = &stack->icmp->peers, *peer;
+
+	while ((peer = *place)) {
+		if (peer == keep || now - peer->used < lifetime) {
+			place = &peer->next;
+			continue;
+		}
+		*place = peer->next;
+		free(peer);
+		stack->icmp->peer_count--;
+	}
+}
+
 struct icmp_peer *icmp_peer_find(struct pl_stack *stack, struct in_addr address)
 {
 	struct icmp_host *host = stack->icmp;
 	struct icmp_peer **place = &host->peers, *peer;
 
-	for (; (peer = *place); place = &peer->next)
-		if (peer->address.s_addr == address.s_addr)
-			break;
+	while ((peer = *place) && peer->address.s_addr != address.s_addr)
+		place = &peer->next;
 	if (peer) {
-		*place = peer->next;
-	} else if (host->peer_count >= MAX_PEERS) {
-		for (place = &host->peers; (*place)->next; place = &(*place)->next)
-			;
-		peer = *place;
-		*place = NULL;
-		*peer = (struct icmp_peer){ .address = address };
+		*place = peer->next;	/* those that are asked for often stand in front */
+		peer->next = host->peers;
+		host->peers = peer;
 	} else {
 		peer = calloc(1, sizeof(*peer));
 		if (!peer)
 			return NULL;
-		peer->address = address;
-		peer->last = stack_jiffies(stack) - 60 * stack->machine.hz;
+		*peer = (struct icmp_peer){ .next = host->peers, .address = address,
+					    .last = stack_jiffies(stack) - 60 * stack->machine.hz };
+		host->peers = peer;
 		host->peer_count++;
+		collect_peers(stack, peer);
 	}
-	peer->next = host->peers;
-	host->peers = peer;
+	peer->used = stack_jiffies(stack);
 	return peer;
 }
 

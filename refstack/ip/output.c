@@ -158,6 +158,8 @@ static int fragment(struct pl_stack *stack, struct pktbuf *packet, uint32_t mtu)
 		result = piece ? transmit(stack, piece) : -ENOMEM;
 		if (result == 0)
 			COUNT(stack, Ip, FragCreates);
+		if (packet->link->flags & IFF_LOOPBACK)
+			stack_softirq(stack);	/* each arrives before the next is sent */
 		if (length > room)
 			break;
 	}

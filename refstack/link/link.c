@@ -422,7 +422,7 @@ void link_loop_back(struct pl_stack *stack, struct link *link, struct pktbuf *pa
 		pktbuf_free(stack, packet);
 		packet = copy;
 	}
-	if (!packet || stack->backlog.count >= (unsigned)stack->sysctl.netdev_max_backlog) {
+	if (!packet || stack->backlog.count > (unsigned)stack->sysctl.netdev_max_backlog) {
 		link->rx_dropped++;
 		pktbuf_free(stack, packet);
 		return;
@@ -442,12 +442,18 @@ void stack_softirq(struct pl_stack *stack)
 	if (stack->in_softirq)
 		return;
 	stack->in_softirq = true;
-	while ((packet = pktbuf_queue_pop(&stack->backlog))) {
-		struct link *link = packet->link;
+	/* What comes while these are dealt with waits in a queue of its own, as far as netdev_max_backlog is concerned. */
+	while (stack->backlog.count) {
+		struct pktbuf_queue batch = stack->backlog;
 
-		link->rx_packets++;
-		link->rx_bytes += pktbuf_length(packet);
-		ip_receive(stack, packet);
+		stack->backlog = (struct pktbuf_queue){ 0 };
+		while ((packet = pktbuf_queue_pop(&batch))) {
+			struct link *link = packet->link;
+
+			link->rx_packets++;
+			link->rx_bytes += pktbuf_length(packet);
+			ip_receive(stack, packet);
+		}
 	}
 	stack->in_softirq = false;
 }
