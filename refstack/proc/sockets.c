@@ -5,6 +5,7 @@
 #include "../ip/host.h"
 #include "../socket/file.h"
 #include "proc.h"
+#include "../udp/udp.h"
 #include "sockets.h"
 
 #define WIDTH 127
@@ -109,16 +110,6 @@ static unsigned in_use(const struct pl_stack *stack, int type, int protocol)
 	return count;
 }
 
-static unsigned memory_pages(const struct pl_stack *stack, int protocol)
-{
-	uint64_t bytes = 0;
-
-	for (const struct sock *sk = sock_first(stack); sk; sk = sk->all_next)
-		if (sk->type == SOCK_DGRAM && sk->protocol == protocol)
-			bytes += sk->receive_allocated;
-	return (unsigned)((bytes + 4095) / 4096);
-}
-
 void proc_sockstat(struct pl_stack *stack, FILE *to)
 {
 	unsigned used = 0;
@@ -127,7 +118,7 @@ void proc_sockstat(struct pl_stack *stack, FILE *to)
 		used += sk->has_descriptor;
 	fprintf(to, "sockets: used %u\n", used);
 	proc_tcp_summary(stack, to);
-	fprintf(to, "UDP: inuse %u mem %u\n", in_use(stack, SOCK_DGRAM, IPPROTO_UDP), memory_pages(stack, IPPROTO_UDP));
+	fprintf(to, "UDP: inuse %u mem %" PRId64 "\n", in_use(stack, SOCK_DGRAM, IPPROTO_UDP), udp_memory(stack));
 	fprintf(to, "UDPLITE: inuse %u\n", in_use(stack, SOCK_DGRAM, IPPROTO_UDPLITE));
 	fprintf(to, "RAW: inuse %u\n", in_use(stack, SOCK_RAW, 0));
 	fprintf(to, "FRAG: inuse %u memory %" PRIu64 "\n", stack->ip->fragment_queues, stack->ip->fragment_memory);

@@ -165,8 +165,8 @@ INERT(IPV4, udp_child_hash_entries, "size of the UDP table of namespaces made fr
 INERT(IPV4, udp_early_demux, "look for the UDP socket before the route", "a short cut that finds the same socket")
 ACTS(IPV4, udp_hash_entries, "size of the UDP table; below zero: shared with the first namespace; /proc/net/udp counts its lines by it")
 INERT(IPV4, udp_l3mdev_accept, "unbound UDP sockets take datagrams of routing domains", "there are no such links (VRF)")
-PENDING(IPV4, udp_mem, "pages of all UDP sockets: below the first no limit, above the second pressure, the third the most", "the memory of UDP as a whole is not counted")
-PENDING(IPV4, udp_rmem_min, "bytes that a UDP socket may hold even when memory is short", "the memory of UDP as a whole is not counted")
+ACTS(IPV4, udp_mem, "pages of all UDP sockets: up to the first no limit, up to the third only for sockets that hold less than udp_rmem_min")
+ACTS(IPV4, udp_rmem_min, "bytes that a UDP socket may hold even when memory is short")
 INERT(IPV4, udp_wmem_min, "bytes that a UDP socket may send even when memory is short", "UDP is charged for what it receives only, on Linux too")
 INERT(IPV4, xfrm4_gc_thresh, "IPsec routes above which unused ones are dropped", "there is no IPsec")
 

@@ -9,8 +9,6 @@
 
 #include <netinet/udp.h>
 
-#define PAGE 4096
-
 static bool is_lite(const struct pktbuf *packet)
 {
 	return ip_header(packet)->protocol == IPPROTO_UDPLITE;
@@ -91,18 +89,10 @@ static bool covers_enough(struct udp_sock *up, struct pktbuf *packet)
 	return !up->receive_coverage_set || !coverage || (up->receive_coverage && coverage >= up->receive_coverage);
 }
 
-/*
- * Is there room for a packet of this truesize? A first packet always finds some. Memory comes in pages, and what a page has left is
- * kept for the next packets (sk_forward_alloc, as SO_MEMINFO shows it).
- */
-static bool make_room(struct sock *sk, uint32_t truesize)
+/* Is there room in the buffer for a packet of this truesize? A first packet always finds some. */
+static bool has_room(const struct sock *sk, uint32_t truesize)
 {
-	if (sk->receive_allocated && sk->receive_allocated + truesize > (uint32_t)sk->receive_buffer)
-		return false;
-	while (sk->forward_allocated < (int32_t)truesize)
-		sk->forward_allocated += PAGE;
-	sk->forward_allocated -= (int32_t)truesize;
-	return true;
+	return !sk->receive_allocated || sk->receive_allocated + truesize <= (uint32_t)sk->receive_buffer;
 }
 
 /* Queue for one socket, data at the payload. Consumes. */
@@ -129,10 +119,15 @@ static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *pack
 	if (kept < pktbuf_length(packet))
 		pktbuf_trim(packet, kept < sizeof(struct udphdr) ? sizeof(struct udphdr) : kept);
 	pktbuf_pull(packet, sizeof(struct udphdr));
-	if (!make_room(sk, packet->truesize)) {
+	if (!has_room(sk, packet->truesize)) {
 		sk->drops++;
 		UDP_COUNT(stack, is_lite(packet), RcvbufErrors);
 		drop(stack, packet);
+		return;
+	}
+	if (!udp_memory_take(udp_sk(sk), packet->truesize)) {
+		sk->drops++;		/* Linux counts it nowhere else */
+		pktbuf_free(stack, packet);
 		return;
 	}
 	datagram_queue(sk, packet);
@@ -237,8 +232,7 @@ static void give_back(struct udp_sock *up, struct pktbuf *packet)
 	if (up->deficit < (uint32_t)sk->receive_buffer >> 2 && up->reader_packets)
 		return;
 	sk->receive_allocated -= up->deficit;
-	sk->forward_allocated += (int32_t)up->deficit;
-	sk->forward_allocated -= (sk->forward_allocated - 1) / PAGE * PAGE;
+	udp_memory_give_back(up, up->deficit);
 	up->deficit = 0;
 }
 

@@ -13,6 +13,7 @@ enum {
 static void udp_destroy(struct sock *sk)
 {
 	udp_drop_pending(sk);
+	udp_memory_release(udp_sk(sk));
 }
 
 static int64_t udp_close(struct sock *sk, struct pl_call *call)

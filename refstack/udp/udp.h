@@ -26,6 +26,7 @@ struct udp_table {
 struct udp_host {
 	struct udp_table udp, lite;
 	uint8_t reuseport_key[16];
+	int64_t memory, reserve;	/* pages of all sockets that udp_mem counts, and those not yet told to it; memory.c */
 };
 
 /* A datagram that MSG_MORE or UDP_CORK is still collecting. */
@@ -49,6 +50,7 @@ struct udp_sock {
 	struct udp_cork cork;
 	uint32_t reader_packets;	/* packets at the front of the queue that a reader has taken to its own queue */
 	uint32_t deficit;		/* bytes read whose memory is not given back yet */
+	int32_t pages;			/* of the protocol's memory, held by this socket */
 };
 static inline struct udp_sock *udp_sk(struct sock *sk)
 {
@@ -76,6 +78,13 @@ struct sock *udp_lookup(struct pl_stack *stack, bool lite, struct in_addr source
 /* Does sk take a copy of a datagram to a group? */
 bool udp_takes_multicast(const struct sock *sk, struct in_addr source, uint16_t source_port, struct in_addr destination,
 			 uint16_t port, int link);
+
+/* --- memory.c --- */
+/* Is there memory of the protocol's for a packet of this truesize? Taken from it if so. */
+bool udp_memory_take(struct udp_sock *up, uint32_t truesize);
+void udp_memory_give_back(struct udp_sock *up, uint32_t bytes);	/* all whole pages but the last that is begun */
+void udp_memory_release(struct udp_sock *up);			/* the socket goes: all of it */
+int64_t udp_memory(const struct pl_stack *stack);		/* pages, as far as they are told */
 
 /* --- receive.c --- */
 int64_t udp_recvmsg(struct sock *sk, struct pl_call *call, struct msghdr *msg, int flags);
