@@ -145,6 +145,7 @@ static const char *prepare(void *context)
 	if (!bind_over(TREE "/sys/net/ipv4", "/proc/sys/net/ipv4") || !bind_files(TREE "/sys/net/core", "/proc/sys/net/core"))
 		return "the stack's tree cannot be mounted over /proc/sys/net";
 	bind_files(TREE "/sys/net/ipv6", "/proc/sys/net/ipv6");		/* a kernel without IPv6 has none */
+	bind_files(TREE "/sys/net/netfilter", "/proc/sys/net/netfilter");	/* nor one without connection tracking */
 	if (!net_folder_make() || !net_link_replace())
 		return "the stack's files cannot be mounted over /proc/net";
 	return NULL;

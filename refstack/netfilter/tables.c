@@ -407,6 +407,15 @@ static int make_chains(struct filter_table *table, const struct pl_filter_table 
 	return 0;
 }
 
+/* A verdict about every packet: what stands behind it in the chain is never reached. */
+static bool ends_chain(const struct filter_rule *rule)
+{
+	static const struct ipt_ip anything;
+
+	return (rule->action == ACTION_ACCEPT || rule->action == ACTION_DROP || rule->action == ACTION_RETURN) && !rule->matches &&
+	       !memcmp(&rule->entry->ip, &anything, sizeof(anything));
+}
+
 /* Follow every jump from here; -ELOOP: one leads to a chain that is being followed already. */
 static int mark_hooks(struct filter_chain *chain, unsigned hooks, unsigned depth)
 {
@@ -418,7 +427,7 @@ static int mark_hooks(struct filter_chain *chain, unsigned hooks, unsigned depth
 		return 0;
 	chain->visit = FOLLOWED;
 	chain->hooks |= hooks;
-	for (unsigned i = 0; i < chain->rules; i++) {
+	for (unsigned i = 0; i < chain->rules && !ends_chain(&chain->rule[i]); i++) {
 		int error = chain->rule[i].chain ? mark_hooks(chain->rule[i].chain, hooks, depth + 1) : 0;
 
 		if (error)

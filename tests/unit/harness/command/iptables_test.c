@@ -172,7 +172,7 @@ Test(iptables, chains_are_edited_as_by_the_program)
 		"-D web 9", "-D web -s 10.0.0.1 -j DROP", "-D web -s 10.0.0.1 -j DROP", "-C web -j RETURN", "-C web -j DROP", "-L web -n",
 		"-L nothing", "-S", "-S web", "-S nothing", "-A nothing -j DROP", "-A INPUT -j nothing", "-X web", "-X INPUT", "-F web",
 		"-X web", "-E web site", "-A site -g other", "-N other", "-A site -g other", "-A other -j site", "-E site other", "-E nothing x",
-		"-D INPUT 1", "-F", "-X", "-N z", "-N a", "-A z -j a", "-A a -j z", "-A INPUT -j z", "-P INPUT DROP", "-P z DROP", "-P nothing DROP", "-Z", "-Z INPUT",
+		"-D INPUT 1", "-F", "-X", "-N z", "-N a", "-A z -j a", "-A a -j z", "-A INPUT -j z", "-I z -j DROP", "-A INPUT -j z", "-A INPUT -p tcp -j a", "-D INPUT -j z", "-D z -j DROP", "-P INPUT DROP", "-P z DROP", "-P nothing DROP", "-Z", "-Z INPUT",
 		"-A INPUT -c 5 500 -j ACCEPT", "-P OUTPUT ACCEPT -c 3 300", "-Z INPUT 1", "-Z INPUT 7", "-F nothing", "-X nothing", "-nvL", "-w 5 -A z -j LOG",
 		"-A z -p tcp --syn -j TCPMSS --set-mss 5", "-A z -p tcp -j TCPMSS --set-mss 5", "-A z -j MASQUERADE", "-A z -j TTL --ttl-set 5", "-A INPUT -m owner --uid-owner 0",
 		"-A z -j REJECT --reject-with tcp-reset", "-A z -p tcp -m multiport --ports 5", "-A z -p all -m limit --limit 1/s --limit-burst 0",
