@@ -276,8 +276,9 @@ Test(neighbour, link_changes_forget)
 }
 
 /* The thresholds are tunables of the first network namespace. */
-Test(neighbour, thresholds, .init = NULL)
+Test(neighbour, thresholds)
 {
+	wire_free(&wire);
 	wire_new(&wire, true);
 	fd = open_socket(&wire.fixture, SOCK_DGRAM, 0);
 	tune(&wire, "net/ipv4/neigh/default/gc_thresh1", "0");
