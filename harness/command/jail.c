@@ -235,7 +235,12 @@ int command_jail_open(struct pl_stack *stack, const struct target_config *config
 	kernel->folder = script_folder(config->script_path);
 	if (kernel->folder < 0)
 		return fail(arena, error, "the script's folder");
-	if (kernel_namespace_enter(arena, error) < 0 || kernel_links_make(kernel, config, false, arena, error) < 0)
+	if (kernel_namespace_enter(arena, error) < 0) {
+		*error = arena_printf(arena, "this command needs a shell in namespaces, others (sysctl, echo >, ip, tc, ethtool, iptables in "
+					     "their plain forms) do not: %s", *error);
+		return -1;
+	}
+	if (kernel_links_make(kernel, config, false, arena, error) < 0)
 		return -1;
 	evict_never();
 	if (tree_open(jail, arena, error) < 0)
@@ -294,14 +299,16 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 	struct netstate *before = arena_alloc(arena, sizeof(*before)), *after = arena_alloc(arena, sizeof(*after));
 	struct mnl_socket *watch;
 	const char *wrong = NULL;
+	bool shown;
 	int status;
 
 	pl_stack_lock(jail->stack);
 	if (has_ethernet(jail))
 		netstate_show_neighbours(jail->stack);
 	netstate_show_conf(jail->stack);
+	shown = netstate_read(before, error) && filter_mirror_show(jail->stack, error);
 	pl_stack_unlock(jail->stack);
-	if (!netstate_read(before, error) || !filter_mirror_show(jail->stack, error))
+	if (!shown)
 		return -1;
 	watch = netstate_watch_open();
 	status = shell_run(jail->shell, command, false, arena, error);

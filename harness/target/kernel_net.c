@@ -72,7 +72,7 @@ int kernel_namespace_enter(struct arena *arena, const char **error)
 	if (entered && unshare(CLONE_NEWNET) == 0)
 		return 0;
 	*error = arena_printf(arena, "no network namespace can be made here: %s (it needs root, or user namespaces)",
-			      strerror(errno));
+			      errno == ENOSPC ? "there may be no more (sysctl user.max_user_namespaces)" : strerror(errno));
 	return TARGET_UNAVAILABLE;
 }
 

@@ -135,3 +135,29 @@ open(os.environ['PLUMBLINE_TEST_LOG'], 'a').write('ran\\n')
         "+0 `grep 1 /proc/sys/net/ipv4/tcp_sack | cat && test -x /tmp/plumbline_test_${PPID}.sh && grep -q tcp_sack /tmp/plumbline_test_${PPID}.sh`\n"
     assert run_many(tmp_path, {"set.py": program, "0.pkt": plain, "1.pkt": plain, "2.pkt": plain, "3.pkt": shell}) == 2
     assert not [name for name in os.listdir("/tmp") if name.startswith("plumbline_test_")]
+
+
+# --- without namespaces ------------------------------------------------------------------------------------------------------------
+
+# A user namespace in which there are to be no others, and in it a user without privileges.
+BARE = """echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set -all --inh-caps -all "$@" """
+
+
+def test_without_namespaces_the_built_in_forms_work_and_others_say_why(tmp_path):
+    (tmp_path / "plain.pkt").write_text("`sysctl -q net.ipv4.tcp_sack=0; ip route replace 192.0.2.1 dev tun0 advmss 900`\n" + OPEN + CONNECT +
+                                        NO_SACK.replace("1460", "900"))
+    (tmp_path / "shell.pkt").write_text("`echo 0 | tee /proc/sys/net/ipv4/tcp_sack`\n" + OPEN)
+
+    def bare(*arguments):
+        result = subprocess.run(["unshare", "-Ur", "sh", "-c", BARE, "sh", PLUMBLINE, *arguments], capture_output=True, text=True, timeout=30)
+        if "unshare" in result.stderr:
+            pytest.skip("needs a user namespace to forbid them in")
+        return result
+    plain = bare("run", str(tmp_path / "plain.pkt"))
+    assert plain.returncode == 0, plain.stdout + plain.stderr
+    shell = bare("run", str(tmp_path / "shell.pkt"))
+    assert shell.returncode == 1
+    for said in ("needs a shell in namespaces", "plain forms", "max_user_namespaces"):
+        assert said in shell.stdout
+    kernel = bare("run", "--target", "kernel", str(tmp_path / "plain.pkt"))
+    assert kernel.returncode == 4 and "max_user_namespaces" in kernel.stdout
