@@ -293,8 +293,8 @@ static void out_of_order_swallow(struct tcp_sock *tp, struct pktbuf *packet)
 	}
 }
 
-/* Into its place. false: every byte was there already. */
-static bool out_of_order_insert(struct tcp_sock *tp, const struct tcp_segment *segment)
+/* Into its place, not charged yet. NULL: every byte was there already. */
+static struct pktbuf *out_of_order_insert(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	struct pktbuf *earlier = out_of_order_before(tp, segment->seq), *covered = NULL;
 	if (earlier && before(segment->seq, tcp_cb(earlier)->end_seq)) {
@@ -302,7 +302,7 @@ static bool out_of_order_insert(struct tcp_sock *tp, const struct tcp_segment *s
 		if (!after(segment->end_seq, held->end_seq)) {
 			COUNT(tp->sk.stack, TcpExt, TCPOFOMerge);
 			dsack_set(tp, segment->seq, segment->end_seq);
-			return false;
+			return NULL;
 		}
 		if (segment->seq == held->seq) {
 			dsack_extend(tp, held->seq, held->end_seq);
@@ -316,8 +316,7 @@ static bool out_of_order_insert(struct tcp_sock *tp, const struct tcp_segment *s
 	if (covered)
 		out_of_order_drop(tp, covered);
 	out_of_order_swallow(tp, packet);
-	sock_charge_receive(&tp->sk, packet);
-	return true;
+	return packet;
 }
 
 static void receive_out_of_order(struct tcp_sock *tp, const struct tcp_segment *segment)
@@ -333,7 +332,8 @@ static void receive_out_of_order(struct tcp_sock *tp, const struct tcp_segment *
 	tcp_schedule_delack(tp);
 	tp->rcv_ooopack += segment->packet->gso_segs ? segment->packet->gso_segs : 1;
 	COUNT(stack, TcpExt, TCPOFOQueue);
-	bool first = !tp->out_of_order.count, added = out_of_order_insert(tp, segment);
+	bool first = !tp->out_of_order.count;
+	struct pktbuf *added = out_of_order_insert(tp, segment);
 	if (tp->sack_ok) {
 		if (first)
 			tp->num_sacks = 0;
@@ -342,6 +342,9 @@ static void receive_out_of_order(struct tcp_sock *tp, const struct tcp_segment *
 		if (added)
 			tcp_grow_window(tp, segment);
 	}
+	/* Only now: the window grows by what was free before the packet came. */
+	if (added)
+		sock_charge_receive(&tp->sk, added);
 	if (tp->sk.has_descriptor)
 		tcp_rcvbuf_grow(tp, tp->rcvq_space.space);
 }

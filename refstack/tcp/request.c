@@ -281,7 +281,8 @@ int tcp_request_retransmit(struct tcp_request *request)
 
 pl_time tcp_request_timeout(const struct tcp_request *request)
 {
-	pl_time most = request->listener->sk.stack->sysctl.tcp_rto_max_ms * PL_NSEC_PER_MSEC;
+	/* Linux does not look at tcp_rto_max_ms here. */
+	pl_time most = 120 * PL_NSEC_PER_SEC;
 	pl_time span = request->num_timeout < 32 ? request->timeout << request->num_timeout : most;
 	return span < most ? span : most;
 }
