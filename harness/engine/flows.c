@@ -470,10 +470,20 @@ static void default_igmp(struct packet *packet, const struct layer *igmp)
 	default_field(ip, WF_IPV4_TTL, 1);
 }
 
-/* What an ICMP error quotes is a packet of the flow, in the other direction. */
-static void map_quoted(const struct flow *flow, struct packet *quoted)
+/*
+ * What an ICMP error quotes is a packet of the flow, in the other direction; or, when it says both its ends, of the flow between
+ * those: a router on the way tells of it, and has no flow of its own.
+ */
+static void map_quoted(const struct run *run, const struct flow *flow, struct packet *quoted)
 {
 	struct layer *transport = packet_transport(quoted);
+	struct tuple tuple = packet_tuple(quoted);
+
+	if (transport && tuple.source.s_addr && tuple.destination.s_addr) {
+		const struct flow *named = flow_named(run, &tuple, flow_protocol(transport->kind), false);
+
+		flow = named ? named : flow;
+	}
 
 	default_addresses(quoted, flow->live.local, flow->live.remote);
 	default_ports(transport, flow->live.local_port, flow->live.remote_port);
@@ -522,7 +532,7 @@ bool flow_map_inbound(struct run *run, struct flow *flow, struct packet *packet,
 	default_addresses(packet, remote, flow->live.local);
 	default_ports(transport, flow->live.remote_port, flow->live.local_port);
 	if (packet->quoted)
-		map_quoted(flow, packet->quoted);
+		map_quoted(run, flow, packet->quoted);
 	if (!transport || transport->kind != LAYER_TCP)
 		return true;
 	return map_inbound_tcp(run, flow, packet, error);

@@ -14,34 +14,62 @@
 
 #define MAX_EXCEPTIONS 2048	/* the oldest gives way */
 
-void exceptions_free(struct fib_nexthop *nexthop)
+static void forget_all(struct route_exceptions *exceptions)
 {
-	while (nexthop->exceptions) {
-		struct route_exception *exception = nexthop->exceptions;
+	while (exceptions->first) {
+		struct route_exception *exception = exceptions->first;
 
-		nexthop->exceptions = exception->next;
+		exceptions->first = exception->next;
 		free(exception);
 	}
-	nexthop->exception_count = 0;
+	exceptions->count = 0;
+}
+
+void exceptions_put(struct fib_nexthop *nexthop)
+{
+	struct route_exceptions *exceptions = nexthop->exceptions;
+
+	nexthop->exceptions = NULL;
+	if (!exceptions || --exceptions->references)
+		return;
+	forget_all(exceptions);
+	free(exceptions);
+}
+
+void exceptions_share(const struct pl_stack *stack, struct fib_entry *entry)
+{
+	const struct fib_entry *other = stack->fib->entries;
+
+	while (other && !fib_same_route(other, entry))
+		other = other->next;
+	for (unsigned i = 0; i < entry->nexthops; i++) {
+		struct fib_nexthop *nexthop = &entry->nexthop[i];
+
+		nexthop->exceptions = other ? other->nexthop[i].exceptions : calloc(1, sizeof(*nexthop->exceptions));
+		if (nexthop->exceptions)
+			nexthop->exceptions->references++;
+	}
 }
 
 static struct route_exception *find(struct fib_nexthop *nexthop, struct in_addr destination)
 {
-	for (struct route_exception *exception = nexthop->exceptions; exception; exception = exception->next)
-		if (exception->destination.s_addr == destination.s_addr)
-			return exception;
-	return NULL;
+	struct route_exception *exception = nexthop->exceptions ? nexthop->exceptions->first : NULL;
+
+	while (exception && exception->destination.s_addr != destination.s_addr)
+		exception = exception->next;
+	return exception;
 }
 
 /* The destination's entry, made when there is none, first in the list. NULL: no memory. */
 static struct route_exception *find_or_make(struct fib_nexthop *nexthop, struct in_addr destination)
 {
-	struct route_exception *exception = find(nexthop, destination), **place = &nexthop->exceptions;
+	struct route_exceptions *exceptions = nexthop->exceptions;
+	struct route_exception *exception = find(nexthop, destination), **place;
 
-	if (exception)
+	if (exception || !exceptions)
 		return exception;
-	if (nexthop->exception_count >= MAX_EXCEPTIONS) {
-		while ((*place)->next)
+	if (exceptions->count >= MAX_EXCEPTIONS) {
+		for (place = &exceptions->first; (*place)->next;)
 			place = &(*place)->next;
 		exception = *place;
 		*place = NULL;
@@ -49,10 +77,10 @@ static struct route_exception *find_or_make(struct fib_nexthop *nexthop, struct 
 		exception = malloc(sizeof(*exception));
 		if (!exception)
 			return NULL;
-		nexthop->exception_count++;
+		exceptions->count++;
 	}
-	*exception = (struct route_exception){ .next = nexthop->exceptions, .destination = destination };
-	nexthop->exceptions = exception;
+	*exception = (struct route_exception){ .next = exceptions->first, .destination = destination };
+	exceptions->first = exception;
 	return exception;
 }
 
@@ -75,7 +103,8 @@ void route_exceptions_flush(struct pl_stack *stack)
 {
 	for (struct fib_entry *entry = stack->fib->entries; entry; entry = entry->next)
 		for (unsigned i = 0; i < entry->nexthops; i++)
-			exceptions_free(&entry->nexthop[i]);
+			if (entry->nexthop[i].exceptions)
+				forget_all(entry->nexthop[i].exceptions);
 	fib_changed(stack);
 }
 

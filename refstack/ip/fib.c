@@ -167,7 +167,7 @@ struct fib_entry *fib_entry_new(unsigned nexthops)
 void fib_entry_free(struct fib_entry *entry)
 {
 	for (unsigned i = 0; i < entry->nexthops; i++)
-		exceptions_free(&entry->nexthop[i]);
+		exceptions_put(&entry->nexthop[i]);
 	free(entry);
 }
 
@@ -175,6 +175,7 @@ void fib_entry_insert(struct pl_stack *stack, struct fib_entry *entry)
 {
 	struct fib_entry **place = &stack->fib->entries;
 
+	exceptions_share(stack, entry);
 	while (*place && fib_entry_compare(*place, entry) <= 0)
 		place = &(*place)->next;
 	entry->next = *place;

@@ -14,6 +14,12 @@ struct route_exception {
 	pl_time expires;
 };
 
+/* Of one next hop; routes that are equal but for their destinations share theirs, as they share Linux's fib_info. */
+struct route_exceptions {
+	unsigned references, count;
+	struct route_exception *first;
+};
+
 /* A next hop of a route. Dead ones are skipped; a route all of whose next hops are dead is removed. */
 struct fib_nexthop {
 	struct link *link;		/* NULL for types that lead nowhere */
@@ -24,8 +30,7 @@ struct fib_nexthop {
 	bool dead;			/* its link is down */
 	unsigned weight;
 	int32_t upper_bound;		/* of the hash values that choose it; -1: none do */
-	struct route_exception *exceptions;
-	unsigned exception_count;
+	struct route_exceptions *exceptions;
 };
 
 struct fib_entry {
@@ -103,6 +108,8 @@ void fib_rebalance(const struct pl_stack *stack, struct fib_entry *entry);
 
 /* The exception for a destination that is still believed, or NULL; exception.c. */
 const struct route_exception *exception_find(struct pl_stack *stack, struct fib_nexthop *nexthop, struct in_addr destination);
-void exceptions_free(struct fib_nexthop *nexthop);
+void exceptions_share(const struct pl_stack *stack, struct fib_entry *entry);	/* an entry that is about to be in its table */
+void exceptions_put(struct fib_nexthop *nexthop);
+bool fib_same_route(const struct fib_entry *a, const struct fib_entry *b);	/* but for destination and TOS; fib_change.c */
 
 #endif

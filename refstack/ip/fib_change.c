@@ -190,6 +190,7 @@ int pl_route_add(struct pl_stack *stack, const struct pl_route *given, bool repl
 			fib_entry_free(entry);
 			return -EEXIST;
 		}
+		exceptions_share(stack, entry);
 		entry->next = (*place)->next;
 		(*place)->next = entry;
 		fib_entry_remove(stack, place);
@@ -205,10 +206,10 @@ static bool same_nexthop(const struct fib_nexthop *a, const struct fib_nexthop *
 	return a->link == b->link && a->gateway.s_addr == b->gateway.s_addr && a->weight == b->weight;
 }
 
-static bool same_route(const struct fib_entry *a, const struct fib_entry *b)
+bool fib_same_route(const struct fib_entry *a, const struct fib_entry *b)
 {
-	if (fib_entry_compare(a, b) || a->type != b->type || a->scope != b->scope || a->nexthops != b->nexthops ||
-	    a->preferred_source.s_addr != b->preferred_source.s_addr || memcmp(a->metric, b->metric, sizeof(a->metric)))
+	if (a->table != b->table || a->priority != b->priority || a->type != b->type || a->scope != b->scope ||
+	    a->protocol != b->protocol || a->nexthops != b->nexthops || a->preferred_source.s_addr != b->preferred_source.s_addr || memcmp(a->metric, b->metric, sizeof(a->metric)))
 		return false;
 	for (unsigned i = 0; i < a->nexthops; i++)
 		if (!same_nexthop(&a->nexthop[i], &b->nexthop[i]))
@@ -225,7 +226,7 @@ int pl_route_append(struct pl_stack *stack, const struct pl_route *given)
 	if (error)
 		return error;
 	for (const struct fib_entry *other = stack->fib->entries; other; other = other->next)
-		if (same_route(other, entry)) {
+		if (!fib_entry_compare(other, entry) && fib_same_route(other, entry)) {
 			fib_entry_free(entry);
 			return -EEXIST;
 		}

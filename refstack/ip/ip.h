@@ -207,6 +207,7 @@ struct ip_send {		/* everything that the IP header of one packet needs */
 	struct sock *sk;		/* for ids, mark, priority; NULL: the stack itself */
 	int id;				/* -1: chosen as Linux does */
 	uint32_t mark;			/* without a socket */
+	int output_link;		/* without a socket: it has to leave over this one; 0: any */
 };
 /* Put an IP header before data (the transport header) and send. Consumes the packet. 0, or -EMSGSIZE, -ENOBUFS, ... */
 int ip_send_packet(struct pl_stack *stack, struct pktbuf *packet, const struct ip_send *send);

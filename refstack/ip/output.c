@@ -244,7 +244,7 @@ static struct route *find_route(struct pl_stack *stack, const struct ip_send *se
 	struct flow flow = {
 		.destination = send->options && send->options->source_route ? send->options->first_hop : send->destination,
 		.source = send->source, .tos = send->tos, .protocol = send->protocol,
-		.output_link = send->sk ? send->sk->bound_link : 0, .mark = send->sk ? send->sk->mark : 0,
+		.output_link = send->sk ? send->sk->bound_link : send->output_link, .mark = send->sk ? send->sk->mark : send->mark,
 	};
 	struct route *route = NULL;
 

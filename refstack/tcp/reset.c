@@ -14,6 +14,12 @@ struct detached {
 	struct sock *sk;
 };
 
+/* The mark of what is answered, where that is reflected, goes before that of the connection. */
+static uint32_t answer_mark(const struct pl_stack *stack, const struct tcp_segment *segment, uint32_t mark)
+{
+	return stack->sysctl.fwmark_reflect && segment->packet->mark ? segment->packet->mark : mark;
+}
+
 static void send_detached(struct pl_stack *stack, const struct detached *d)
 {
 	struct pktbuf *packet = pktbuf_new(stack, IP_HEADROOM + TCP_MAX_HEADER, 0);
@@ -30,6 +36,7 @@ static void send_detached(struct pl_stack *stack, const struct detached *d)
 		.dont_fragment = true,
 		.id = 0,
 		.mark = d->mark,
+		.output_link = d->link,
 	};
 	COUNT(stack, Tcp, OutSegs);
 	ip_send_packet(stack, packet, &send);
@@ -88,10 +95,13 @@ void tcp_send_reset(struct pl_stack *stack, struct tcp_sock *tp, const struct tc
 		d.header.flags |= TH_ACK;
 		d.header.ack = segment->end_seq;
 	}
+	if (tp)
+		d.link = tp->sk.bound_link;
 	if (tp && tp->sk.state != TCP_LISTEN) {
 		d.mark = tp->sk.mark;
 		d.priority = tp->sk.priority;
 	}
+	d.mark = answer_mark(stack, segment, d.mark);
 	COUNT(stack, Tcp, OutRsts);
 	send_detached(stack, &d);
 }
@@ -101,7 +111,7 @@ void tcp_timewait_ack(struct tcp_timewait *tw, const struct tcp_segment *segment
 	struct detached d = {
 		.header = answer(segment),
 		.tos = tw->tos,
-		.mark = tw->mark,
+		.mark = answer_mark(tw->stack, segment, tw->mark),
 		.priority = tw->priority,
 		.link = tw->entry.bound_link,
 	};
@@ -135,6 +145,6 @@ void tcp_request_ack(struct tcp_request *request, const struct tcp_segment *segm
 		d.options.tsval = tcp_clock_ts(stack, request->req_usec_ts) + request->ts_offset;
 		d.options.tsecr = request->ts_recent;
 	}
-	d.mark = request->mark;
+	d.mark = answer_mark(stack, segment, request->mark);
 	send_detached(stack, &d);
 }
