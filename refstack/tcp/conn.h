@@ -36,7 +36,7 @@ struct tcp_bind_bucket {
 	struct tcp_bind_bucket *next;
 	uint16_t port;
 	int8_t fastreuse;	/* 1: every owner had SO_REUSEADDR and does not listen; 0: not so; -1: taken by connect() only */
-	int8_t fastreuseport;	/* 0: no; 1: all owners and uid alike; 2: so since the last conflict-free binder; -1: connect() */
+	int8_t fastreuseport;	/* 1: the last binder that was unlike fast_address and fastuid had SO_REUSEPORT; 0: no; -1: connect() */
 	uint32_t fastuid;
 	struct in_addr fast_address;
 	struct tcp_sock *owners;

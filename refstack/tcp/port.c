@@ -13,7 +13,6 @@
 
 #include <stdlib.h>
 
-enum { FASTREUSEPORT_NONE, FASTREUSEPORT_ANY, FASTREUSEPORT_STRICT };
 
 static struct tcp_bind_bucket *bucket_find(struct pl_stack *stack, uint16_t port)
 {
@@ -187,14 +186,15 @@ static bool bucket_conflicts(const struct tcp_bind_bucket *bucket, const struct 
 	return false;
 }
 
+/*
+ * A short cut that spares the search: tp is like the binder whose address is remembered, or that one has them all. It holds however
+ * SO_REUSEPORT of that socket stands by now.
+ */
 static bool reuseport_matches(const struct tcp_bind_bucket *bucket, const struct tcp_sock *tp)
 {
 	if (bucket->fastreuseport <= 0 || !tp->sk.reuseport || bucket->fastuid != tp->sk.uid)
 		return false;
-	if (bucket->fastreuseport == FASTREUSEPORT_ANY)
-		return true;
-	struct in_addr a = bucket->fast_address, b = tp->sk.local;
-	return a.s_addr == b.s_addr || !a.s_addr || !b.s_addr;
+	return !bucket->fast_address.s_addr || bucket->fast_address.s_addr == tp->sk.local.s_addr;
 }
 
 /* Remember what the owners have in common now that tp joins them. */
@@ -207,9 +207,9 @@ static void bucket_note_owner(struct tcp_bind_bucket *bucket, const struct tcp_s
 	else if (!reuse)
 		bucket->fastreuse = 0;
 	if (!tp->sk.reuseport) {
-		bucket->fastreuseport = FASTREUSEPORT_NONE;
+		bucket->fastreuseport = 0;
 	} else if (first || !reuseport_matches(bucket, tp)) {
-		bucket->fastreuseport = first ? FASTREUSEPORT_ANY : FASTREUSEPORT_STRICT;
+		bucket->fastreuseport = 1;
 		bucket->fastuid = tp->sk.uid;
 		bucket->fast_address = tp->sk.local;
 	}

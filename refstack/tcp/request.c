@@ -220,7 +220,7 @@ static struct pktbuf *make_synack(struct tcp_request *request, const struct rout
 		.window = (uint16_t)(request->rcv_wnd < 65535 ? request->rcv_wnd : 65535),
 	};
 	if (!request->synack_sent)
-		request->synack_sent = stack->now;
+		request->synack_sent = stack->now ? stack->now : 1;	/* 0 is "unknown" */
 	tcp_header_push(packet, &header, &options);
 	return packet;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "refstack/tcp/conn.h"
+
 #define PEER_PORT 40000
 #define OWN_PORT 8080
 
@@ -68,6 +70,15 @@ void peer_ack(struct peer *peer, uint32_t ack, uint32_t sack_start, uint32_t sac
 void peer_after(struct peer *peer, pl_time span)
 {
 	pl_stack_run_until(peer->fixture->stack, pl_stack_now(peer->fixture->stack) + span);
+}
+
+struct tcp_sock *peer_sock(const struct peer *peer)
+{
+	for (struct sock *sk = sock_first(peer->fixture->stack); sk; sk = sk->all_next)
+		if (sk->proto == &tcp_proto && sk->state == TCP_ESTABLISHED)
+			return tcp_sk(sk);
+	cr_assert_fail("no connection");
+	return NULL;
 }
 
 void peer_info(struct peer *peer, void *info, size_t size)
