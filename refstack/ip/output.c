@@ -123,6 +123,7 @@ static struct pktbuf *make_fragment(struct pl_stack *stack, const struct pktbuf 
 	piece->priority = packet->priority;
 	piece->packet_type = packet->packet_type;
 	piece->confirms = packet->confirms;
+	piece->owner = packet->owner;
 	bool last = header + offset + length == pktbuf_length(packet);
 	uint16_t field = ntohs(whole->frag_off);
 	uint16_t more = last ? field & IP_MF : IP_MF;

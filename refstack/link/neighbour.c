@@ -56,7 +56,7 @@ void neighbour_remove(struct pl_stack *stack, struct neighbour *neighbour)
 	unlink_from_table(stack->neighbours, neighbour);
 	stack->neighbours->stat.destroys++;
 	timer_cancel(stack, &neighbour->timer);
-	pktbuf_queue_purge(stack, &neighbour->queue);
+	neighbour_drop_waiting(stack, neighbour);
 	free(neighbour);
 }
 
@@ -235,6 +235,14 @@ void neighbours_forget(struct pl_stack *stack, struct link *link, bool keep_perm
 		if (neighbour->link == link && !(keep_permanent && neighbour->state == NUD_PERMANENT))
 			neighbour_remove(stack, neighbour);
 	}
+}
+
+void neighbours_disown(struct pl_stack *stack, struct sock *sk)
+{
+	for (struct neighbour *neighbour = stack->neighbours->oldest; neighbour; neighbour = neighbour->newer)
+		for (struct pktbuf *packet = neighbour->queue.first; packet; packet = packet->next)
+			if (packet->owner == sk)
+				pktbuf_orphan(packet);
 }
 
 void neighbour_link_down(struct pl_stack *stack, struct link *link, bool keep_permanent)

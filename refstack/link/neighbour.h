@@ -64,6 +64,8 @@ void neighbour_remove(struct pl_stack *stack, struct neighbour *neighbour);
 void neighbour_recount(struct pl_stack *stack, struct neighbour *neighbour);
 /* What is known of the hosts on that link no longer holds. keep_permanent: but for what somebody set by hand. */
 void neighbours_forget(struct pl_stack *stack, struct link *link, bool keep_permanent);
+/* The socket goes: packets of its that wait for neighbours are nobody's from now on. */
+void neighbours_disown(struct pl_stack *stack, struct sock *sk);
 /* The link is down or has lost its last address: its proxy entries and what waits for them go too. */
 void neighbour_link_down(struct pl_stack *stack, struct link *link, bool keep_permanent);
 /* The link's reachable time anew: between half and one and a half of base_reachable_time. */
@@ -84,6 +86,7 @@ bool neighbour_ready(struct pl_stack *stack, struct link *link, struct in_addr a
 /* Somebody needs the neighbour: ask if nothing is known, doubt what is stale. at_once: the first question leaves now. */
 void neighbour_use(struct pl_stack *stack, struct neighbour *neighbour, bool at_once);
 
+void neighbour_drop_waiting(struct pl_stack *stack, struct neighbour *neighbour);
 unsigned neighbour_arp_flags(const struct neighbour *neighbour);	/* ATF_* of arp(7) */
 
 /* News of a neighbour; hwaddr NULL: none. 0; -EPERM: not by this way; -EINVAL: no hardware address, and none known. */

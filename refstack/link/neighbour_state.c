@@ -57,6 +57,44 @@ static void ask(struct pl_stack *stack, struct neighbour *neighbour)
 	neighbour->probes++;
 }
 
+/*
+ * A datagram that waits is charged to its sender's send buffer, as every packet is on Linux until the device has it; here devices
+ * take packets at once, so it shows only while they wait. The memory is that of a buffer for the packet and room for a link header.
+ */
+#define LINK_ROOM 31
+
+static void charge_sender(struct pktbuf *packet)
+{
+	if (!packet->owner || packet->charge)
+		return;
+	packet->truesize = truesize_linear(pktbuf_length(packet) + LINK_ROOM);
+	packet->charge = &packet->owner->write_allocated;
+	*packet->charge += packet->truesize;
+}
+
+/* The next packet that waits, no longer charged to anybody; NULL: none. */
+static struct pktbuf *take_waiting(struct neighbour *neighbour)
+{
+	struct pktbuf *packet = pktbuf_queue_pop(&neighbour->queue);
+	struct sock *sender = packet && packet->charge ? packet->owner : NULL;
+
+	if (!packet)
+		return NULL;
+	neighbour->queue_truesize -= packet->truesize;
+	pktbuf_orphan(packet);
+	if (sender)
+		sock_write_space(sender);
+	return packet;
+}
+
+void neighbour_drop_waiting(struct pl_stack *stack, struct neighbour *neighbour)
+{
+	struct pktbuf *packet;
+
+	while ((packet = take_waiting(neighbour)))
+		pktbuf_free(stack, packet);
+}
+
 /* What waited for an address that does not come is lost, and its senders hear of it (RFC 1122 section 2.3.2.2). */
 static void give_up(struct pl_stack *stack, struct neighbour *neighbour)
 {
@@ -65,8 +103,7 @@ static void give_up(struct pl_stack *stack, struct neighbour *neighbour)
 	stack->neighbours->stat.res_failed++;
 	neighbour->updated = stack->now;
 	neighbour->held++;
-	neighbour->queue_truesize = 0;
-	while ((packet = pktbuf_queue_pop(&neighbour->queue))) {
+	while ((packet = take_waiting(neighbour))) {
 		icmp_send_error(stack, packet, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
 		pktbuf_free(stack, packet);
 	}
@@ -97,12 +134,10 @@ static void queue_packet(struct pl_stack *stack, struct neighbour *neighbour, st
 {
 	int64_t limit = settings(neighbour)->unres_qlen_bytes;
 
+	charge_sender(packet);
 	while (neighbour->queue.count && (int64_t)neighbour->queue_truesize + packet->truesize > limit) {
-		struct pktbuf *oldest = pktbuf_queue_pop(&neighbour->queue);
-
-		neighbour->queue_truesize -= oldest->truesize;
 		stack->neighbours->stat.unresolved_discards++;
-		pktbuf_free(stack, oldest);
+		pktbuf_free(stack, take_waiting(neighbour));
 	}
 	pktbuf_queue_push(&neighbour->queue, packet);
 	neighbour->queue_truesize += packet->truesize;
@@ -221,13 +256,10 @@ static void send_waiting(struct pl_stack *stack, struct neighbour *neighbour)
 	struct pktbuf *packet;
 
 	neighbour->held++;
-	while (neighbour->state & NUD_VALID && (packet = pktbuf_queue_pop(&neighbour->queue))) {
-		neighbour->queue_truesize -= packet->truesize;
+	while (neighbour->state & NUD_VALID && (packet = take_waiting(neighbour)))
 		send_to(stack, neighbour, packet);
-	}
 	neighbour->held--;
-	pktbuf_queue_purge(stack, &neighbour->queue);
-	neighbour->queue_truesize = 0;
+	neighbour_drop_waiting(stack, neighbour);
 }
 
 int neighbour_update(struct pl_stack *stack, struct neighbour *neighbour, const uint8_t *hwaddr, uint8_t state, unsigned flags)

@@ -153,7 +153,7 @@ static int64_t send_request(struct sock *sk, const struct msghdr *msg, size_t le
 	int64_t result = datagram_check_size(sk, send, (uint32_t)length);
 
 	if (!result)
-		result = datagram_may_send(sk);
+		result = datagram_may_send(sk, send);
 	if (result)
 		return result;
 	packet = pktbuf_new(sk->stack, IP_HEADROOM, length);
@@ -190,7 +190,7 @@ static int64_t ping_sendmsg(struct sock *sk, struct pl_call *call, const struct 
 		return -EFAULT;
 	if (!is_request(&icmp))
 		return -EINVAL;
-	datagram_send_begin(sk, &send);
+	datagram_send_begin(sk, &send, call, flags);
 	result = destination(sk, msg, &send);
 	if (!result && msg->msg_controllen)
 		result = datagram_send_control(sk, msg, &send);

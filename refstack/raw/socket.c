@@ -142,7 +142,7 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 		datagram_probe(sk, send);
 		return 0;
 	}
-	result = datagram_may_send(sk);
+	result = datagram_may_send(sk, send);
 	if (result)
 		return result;
 	packet = pktbuf_new(stack, IP_HEADROOM, length);
@@ -241,7 +241,7 @@ static int64_t raw_sendmsg(struct sock *sk, struct pl_call *call, const struct m
 		return -EMSGSIZE;
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	datagram_send_begin(sk, &send);
+	datagram_send_begin(sk, &send, call, flags);
 	result = destination(sk, msg, &send);
 	if (header)
 		send.protocol = IPPROTO_RAW;

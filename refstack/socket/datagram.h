@@ -57,8 +57,10 @@ struct datagram_send {
 	const struct ip_options *options;
 	struct ip_options *own_options;	/* from a control message: freed by datagram_send_end */
 	struct route *route;		/* held, by datagram_route */
+	struct pl_call *call;		/* that sends, */
+	int flags;			/* with these MSG_* */
 };
-void datagram_send_begin(const struct sock *sk, struct datagram_send *send);
+void datagram_send_begin(const struct sock *sk, struct datagram_send *send, struct pl_call *call, int flags);
 void datagram_send_end(struct sock *sk, struct datagram_send *send);
 /* IPPROTO_IP and SOL_SOCKET control messages of a message to send (ip_cmsg_send). 0 or -EINVAL, -EPERM. */
 int64_t datagram_send_control(struct sock *sk, const struct msghdr *msg, struct datagram_send *send);
@@ -80,8 +82,11 @@ void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_
 int datagram_transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip, const struct datagram_send *send);
 /* The same for a packet that has its IP header and its route (ip_output). */
 int datagram_transmit_whole(struct sock *sk, struct pktbuf *packet, const struct datagram_send *send);
-/* May a socket send now: minus its pending error, -EPIPE after shutdown, or 0 (sock_alloc_send_skb). */
-int64_t datagram_may_send(struct sock *sk);
+/*
+ * May a socket send now: minus its pending error, -EPIPE after shutdown, -EAGAIN or CALL_WAITS while packets that wait for their
+ * neighbours fill its send buffer, or 0 (sock_alloc_send_skb).
+ */
+int64_t datagram_may_send(struct sock *sk, const struct datagram_send *send);
 /*
  * -EMSGSIZE, with a report for IP_RECVERR, when `length` bytes behind the IP header are too many for one datagram; -ENOBUFS when its
  * fragments are too many for the send buffer.

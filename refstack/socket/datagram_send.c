@@ -13,7 +13,7 @@
 #define SCM_DEVMEM_DMABUF_TYPE 79
 #define SCM_TS_OPT_ID_TYPE 81
 
-void datagram_send_begin(const struct sock *sk, struct datagram_send *send)
+void datagram_send_begin(const struct sock *sk, struct datagram_send *send, struct pl_call *call, int flags)
 {
 	*send = (struct datagram_send){
 		.link = sk->bound_link,
@@ -23,6 +23,8 @@ void datagram_send_begin(const struct sock *sk, struct datagram_send *send)
 		.mark = sk->mark,
 		.priority = sk->priority,
 		.timestamp_flags = sk->timestamping,
+		.call = call,
+		.flags = flags,
 	};
 }
 
@@ -373,6 +375,8 @@ static void tell_sent(struct sock *sk, const struct pktbuf *packet, const struct
 static int transmit(struct sock *sk, struct pktbuf *packet, const struct ip_send *ip, const struct datagram_send *send)
 {
 	struct pktbuf *held = send->timestamp_flags & TX_ANY ? pktbuf_hold(packet) : NULL;
+
+	packet->owner = sk;	/* charged if it has to wait for its neighbour */
 	int error = ip ? ip_send_packet(sk->stack, packet, ip) : ip_local_out(sk->stack, packet, sk);
 
 	if (held && !error)
@@ -392,12 +396,17 @@ int datagram_transmit_whole(struct sock *sk, struct pktbuf *packet, const struct
 	return transmit(sk, packet, NULL, send);
 }
 
-int64_t datagram_may_send(struct sock *sk)
+int64_t datagram_may_send(struct sock *sk, const struct datagram_send *send)
 {
-	int error = sock_error_take(sk);
+	int64_t error = sock_error_take(sk);
 
 	if (!error && sk->shutdown & SEND_SHUTDOWN)
 		error = -EPIPE;
+	if (!error && sk->write_allocated >= (uint32_t)sk->send_buffer) {
+		error = sock_wait(sk, send->call, EPOLLOUT, sock_send_timeout(sk, send->call, send->flags));
+		if (error == CALL_WAITS)
+			return error;
+	}
 	if (error)
 		COUNT(sk->stack, Ip, OutDiscards);
 	return error;
@@ -444,7 +453,7 @@ int64_t datagram_connect(struct sock *sk, const struct sockaddr *address, sockle
 	if (in->sin_family != AF_INET)
 		return -EAFNOSUPPORT;
 	sock_route_forget(sk);
-	datagram_send_begin(sk, &send);
+	datagram_send_begin(sk, &send, NULL, 0);
 	choose_link(sk, &send, in->sin_addr);
 	flow = send_flow(sk, &send, in->sin_addr, ntohs(in->sin_port));
 	flow.scope = sock_flag(sk, SF_LOCALROUTE) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../ip/ip.h"
+#include "../link/neighbour.h"
 
 struct sock *sock_new(struct pl_stack *stack, const struct proto *proto, int type, int protocol)
 {
@@ -101,6 +102,7 @@ static void sock_destroy(struct sock *sk)
 		sk->proto->destroy(sk);
 	pktbuf_queue_purge(stack, &sk->receive_queue);
 	pktbuf_queue_purge(stack, &sk->error_queue);
+	neighbours_disown(stack, sk);
 	free(sk->options);
 	multicast_leave_all(sk);
 	filter_put(sk);

@@ -215,7 +215,7 @@ static int64_t send_message(struct sock *sk, const struct msghdr *msg, size_t le
 		return -ENOBUFS;
 	result = datagram_check_size(sk, send, send->segment ? 0 : (uint32_t)(length + sizeof(struct udphdr)));
 	if (!result)
-		result = datagram_may_send(sk);
+		result = datagram_may_send(sk, send);
 	if (!result && msg_copy_in(msg, 0, bytes, length) < length)
 		result = -EFAULT;
 	if (!result)
@@ -263,7 +263,7 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 		return -EOPNOTSUPP;
 	if (up->cork.pending)
 		return append(sk, msg, length, more);
-	datagram_send_begin(sk, &send);
+	datagram_send_begin(sk, &send, call, flags);
 	result = prepare(sk, msg, flags, &send, &port);
 	if (!result && flags & MSG_PROBE_ONLY) {
 		datagram_probe(sk, &send);
@@ -274,7 +274,7 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 		/* Too much is too much even with an error pending, which the next call tells. */
 		result = send.segment ? 0 : datagram_check_size(sk, &send, (uint32_t)(length + sizeof(struct udphdr)));
 		if (!result)
-			result = datagram_may_send(sk);
+			result = datagram_may_send(sk, &send);
 		if (!result) {
 			up->cork = (struct udp_cork){ .pending = true, .send = send, .port = port };
 			return append(sk, msg, length, true);
