@@ -39,6 +39,8 @@ struct fusefs {
 	void (*write)(void *context, const char *path, const char *text, size_t size, int64_t position);
 	void *context;
 	struct guardian guardian;
+	uid_t uid;			/* who owns the files: who mounts */
+	gid_t gid;
 	struct handle *handles;		/* open files: some may still be when it is unmounted */
 };
 
@@ -76,8 +78,8 @@ static struct stat node_stat(const struct fusefs *fs, const struct node *node)
 		.st_ino = (ino_t)(node - fs->nodes.node) + 1,
 		.st_mode = node->mode | (node->folder ? S_IFDIR : S_IFREG),
 		.st_nlink = 1,
-		.st_uid = getuid(),
-		.st_gid = getgid(),
+		.st_uid = fs->uid,
+		.st_gid = fs->gid,
 	};
 }
 
@@ -400,7 +402,7 @@ struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **err
 	if (!fs)
 		return NULL;
 	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .write = config->write,
-			      .context = config->context, .guardian.life = -1, .nodes.files = config->files };
+			      .context = config->context, .uid = getuid(), .gid = getgid(), .guardian.life = -1, .nodes.files = config->files };
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		fuse_opt_add_arg(&arguments, words[i]);
 	fs->session = fuse_session_new(&arguments, &operations, sizeof(operations), fs);

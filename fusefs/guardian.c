@@ -72,7 +72,11 @@ int guardian_start(struct guardian *guardian, const char *directory)
 	child = fork();
 	if (child == 0) {
 		/* A child of nobody's: its end is nobody's to wait for. It keeps nothing open but the pipe. */
+		int null = open("/dev/null", O_RDWR);
+
 		dup2(life[0], STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
 		syscall(SYS_close_range, 3, ~0U, 0);
 		if (fork() == 0)
 			guard(STDIN_FILENO, absolute);
