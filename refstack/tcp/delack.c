@@ -127,17 +127,18 @@ void tcp_schedule_delack(struct tcp_sock *tp)
 void tcp_send_delayed_ack(struct tcp_sock *tp)
 {
 	struct pl_stack *stack = tp->sk.stack;
-	uint32_t ato = bounded_ato(tp);
+	uint32_t ato = bounded_ato(tp), now = tcp_jiffies32(tp), timeout = now + ato;
 	/* No ticks: the next one, which is half a tick away on the average. */
 	pl_time span = ato ? jiffies_to_time(stack, ato) : jiffies_to_time(stack, 1) / 2;
-	if (tp->ack.pending & ACK_TIMER) {
-		if (tp->delack_timer.deadline <= stack->now + jiffies_to_time(stack, ato >> 2)) {
+	if (tp->ack.pending & ACK_TIMER) {	/* Linux counts ticks here, begun ones as whole */
+		if ((int32_t)(tp->ack.timeout - (now + (ato >> 2))) <= 0) {
 			tcp_send_ack(tp);
 			return;
 		}
-		if (stack->now + span >= tp->delack_timer.deadline)
+		if ((int32_t)(timeout - tp->ack.timeout) >= 0)
 			return;
 	}
+	tp->ack.timeout = timeout;
 	tp->ack.pending |= ACK_SCHED | ACK_TIMER;
 	tcp_timer_arm(stack, &tp->delack_timer, span);
 }
@@ -147,6 +148,7 @@ void tcp_delack_arm(struct tcp_sock *tp)
 {
 	struct pl_stack *stack = tp->sk.stack;
 	tp->ack.pending |= ACK_TIMER;
+	tp->ack.timeout = tcp_jiffies32(tp) + (uint32_t)time_to_jiffies_up(stack, ATO_MAX_MS * PL_NSEC_PER_MSEC);
 	tcp_timer_arm(stack, &tp->delack_timer, ATO_MAX_MS * PL_NSEC_PER_MSEC);
 }
 

@@ -328,7 +328,11 @@ static void established(struct tcp_sock *tp, const struct tcp_segment *segment)
 			tcp_urgent(tp, segment);
 			tcp_data_queue(tp, segment);
 			d.send_and_ack = true;
+		} else if (!d.connection_reset) {
+			tp->sk.drops++;
 		}
+	} else {
+		tp->sk.drops++;
 	}
 	conclude(tp, segment, &d);
 }
@@ -475,14 +479,17 @@ static void synchronised(struct tcp_sock *tp, const struct tcp_segment *segment)
 		return;
 	if (has_flags(segment) == NEXT && validate(tp, segment, &d) == NEXT) {
 		int acceptable = tcp_ack(tp, segment, TCP_ACK_SLOWPATH | TCP_ACK_UPDATE_TS_RECENT | TCP_ACK_NO_CHALLENGE);
-		if (acceptable <= 0 && tp->sk.state == TCP_SYN_RECV)
+		if (acceptable <= 0 && tp->sk.state == TCP_SYN_RECV) {
 			d.reset_segment = true;
-		else if (acceptable < 0)
+		} else if (acceptable < 0) {
 			d.challenge = true;
-		else if (acknowledged(tp, segment, &d) == NEXT) {
+			tp->sk.drops++;
+		} else if (acknowledged(tp, segment, &d) == NEXT) {
 			tcp_urgent(tp, segment);
 			d.send_and_ack = take_text(tp, segment, &d) == NEXT && tp->sk.state != TCP_CLOSE;
 		}
+	} else if (!d.connection_reset) {
+		tp->sk.drops++;
 	}
 	conclude(tp, segment, &d);
 }

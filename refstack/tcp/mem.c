@@ -162,6 +162,7 @@ static bool prune_out_of_order(struct tcp_sock *tp, const struct tcp_segment *se
 		if (after(segment->seq, tcp_cb(packet)->seq))
 			break;
 		goal -= packet->truesize;
+		tp->sk.drops++;
 		pktbuf_queue_remove(&tp->out_of_order, packet);
 		pktbuf_free(stack, packet);
 		pruned = true;

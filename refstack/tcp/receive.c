@@ -209,6 +209,7 @@ static void out_of_order_deliver(struct tcp_sock *tp)
 		pktbuf_queue_remove(&tp->out_of_order, packet);
 		if (!after(control->end_seq, tp->rcv_nxt)) {
 			pktbuf_free(tp->sk.stack, packet);
+			tp->sk.drops++;
 			continue;
 		}
 		bool fin = control->flags & TH_FIN;
@@ -236,6 +237,7 @@ static bool in_order_refused(struct tcp_sock *tp, const struct tcp_segment *segm
 	if (!tp->sk.receive_queue.count || !segment->length)
 		return false;
 	COUNT(tp->sk.stack, TcpExt, TCPRcvQDrop);
+	tp->sk.drops++;
 	return true;
 }
 
@@ -276,6 +278,7 @@ static void out_of_order_drop(struct tcp_sock *tp, struct pktbuf *packet)
 	pktbuf_queue_remove(&tp->out_of_order, packet);
 	pktbuf_free(tp->sk.stack, packet);
 	COUNT(tp->sk.stack, TcpExt, TCPOFOMerge);
+	tp->sk.drops++;
 }
 
 /* Packets after `packet` that it covers are not needed any more; one that it covers in part stays. */
@@ -301,6 +304,7 @@ static struct pktbuf *out_of_order_insert(struct tcp_sock *tp, const struct tcp_
 		const struct tcp_control *held = tcp_cb(earlier);
 		if (!after(segment->end_seq, held->end_seq)) {
 			COUNT(tp->sk.stack, TcpExt, TCPOFOMerge);
+			tp->sk.drops++;
 			dsack_set(tp, segment->seq, segment->end_seq);
 			return NULL;
 		}
@@ -325,6 +329,7 @@ static void receive_out_of_order(struct tcp_sock *tp, const struct tcp_segment *
 	tcp_ecn_check_ce(tp, segment);
 	if (!tcp_receive_memory(tp, segment)) {
 		COUNT(stack, TcpExt, TCPOFODrop);
+		tp->sk.drops++;
 		sock_wake(&tp->sk, TCP_WAKE_DATA);
 		return;
 	}
@@ -350,8 +355,10 @@ static void receive_out_of_order(struct tcp_sock *tp, const struct tcp_segment *
 }
 
 /* --- what a segment's text is ------------------------------------------------------------------------------------------------------ */
+/* A segment is dropped, and its sender told at once what is known. */
 static void answer_quickly(struct tcp_sock *tp)
 {
+	tp->sk.drops++;
 	tcp_enter_quickack(tp, QUICKACKS_MAX);
 	tcp_schedule_delack(tp);
 }

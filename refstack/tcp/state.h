@@ -336,6 +336,7 @@ struct tcp_sock {
 	struct {				/* icsk_ack; times in jiffies, spans too */
 		uint8_t pending;		/* ACK_* */
 		uint8_t quick, pingpong, retry;
+		uint32_t timeout;		/* when a delayed one is due */
 		uint32_t ato, lrcvtime, last_seg_size, rcv_mss, lrcv_flowlabel;
 	} ack;
 	uint8_t compressed_ack, dup_ack_counter;
