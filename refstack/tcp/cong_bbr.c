@@ -10,115 +10,11 @@
  *
  * Bandwidth is in packets per microsecond << 24, gains are << 8.
  */
-#include "send.h"
-
-#define BW_SCALE 24
-#define BBR_SCALE 8
-#define BBR_UNIT (1 << BBR_SCALE)
-
-enum bbr_mode { BBR_STARTUP, BBR_DRAIN, BBR_PROBE_BW, BBR_PROBE_RTT };
-
-#define CYCLE_LEN 8
-#define BW_ROUNDS (CYCLE_LEN + 2)
-#define MIN_RTT_WINDOW_SEC 10
-#define PROBE_RTT_MODE_MS 200
-#define MIN_TSO_RATE 1200000			/* bit/s: below it segments of one packet are sent */
-#define PACING_MARGIN_PERCENT 1
-#define HIGH_GAIN (BBR_UNIT * 2885 / 1000 + 1)	/* 2/ln 2: the least gain that doubles the rate each round */
-#define DRAIN_GAIN (BBR_UNIT * 1000 / 2885)
-#define CWND_GAIN (BBR_UNIT * 2)
-#define CYCLE_RAND 7
-#define CWND_MIN_TARGET 4
-#define FULL_BW_THRESH (BBR_UNIT * 5 / 4)
-#define FULL_BW_COUNT 3
-#define LT_INTERVAL_MIN_RTTS 4
-#define LT_LOSS_THRESH 50			/* of 256 */
-#define LT_BW_RATIO (BBR_UNIT / 8)
-#define LT_BW_DIFF (4000 / 8)			/* bytes/s */
-#define LT_BW_MAX_RTTS 48
-#define EXTRA_ACKED_GAIN BBR_UNIT
-#define EXTRA_ACKED_WINDOW_RTTS 5
-#define ACK_EPOCH_RESET (1u << 20)
-#define EXTRA_ACKED_MAX_US (100 * 1000)
+#include "cong_bbr.h"
 
 static const int pacing_gain_cycle[CYCLE_LEN] = {
 	BBR_UNIT * 5 / 4, BBR_UNIT * 3 / 4, BBR_UNIT, BBR_UNIT, BBR_UNIT, BBR_UNIT, BBR_UNIT, BBR_UNIT
 };
-
-struct minmax {
-	struct { uint32_t round, value; } s[3];
-};
-
-struct bbr {
-	uint32_t min_rtt_us, min_rtt_stamp, probe_rtt_done_stamp;	/* stamps in jiffies */
-	struct minmax bw;
-	uint32_t rtt_count, next_rtt_delivered;
-	uint64_t cycle_us;
-	uint8_t mode, prev_ca_state, cycle_idx, full_bw_count, lt_rtt_count, extra_acked_rounds, extra_acked_win_idx;
-	bool packet_conservation, round_start, idle_restart, probe_rtt_round_done, lt_is_sampling, lt_use_bw, has_seen_rtt,
-		full_bw_reached;
-	uint32_t lt_bw, lt_last_delivered, lt_last_stamp, lt_last_lost;
-	int pacing_gain, cwnd_gain;
-	uint32_t prior_cwnd, full_bw;
-	uint64_t ack_epoch_us;
-	uint16_t extra_acked[2];
-	uint32_t ack_epoch_acked;
-};
-_Static_assert(sizeof(struct bbr) <= sizeof(((struct tcp_sock *)0)->cong_priv), "a congestion control's own state");
-
-static struct bbr *bbr_of(struct tcp_sock *tp)
-{
-	return (struct bbr *)tp->cong_priv;
-}
-
-/* --- a windowed maximum by Kathleen Nichols' three samples ----------------------------------------------------------------------- */
-
-static void max_reset(struct minmax *m, uint32_t round, uint32_t value)
-{
-	for (int i = 0; i < 3; i++) {
-		m->s[i].round = round;
-		m->s[i].value = value;
-	}
-}
-
-/* The best sample of the window has aged: the next best take over; or a part of it has passed without a second choice. */
-static void max_age(struct minmax *m, uint32_t window, uint32_t round, uint32_t value)
-{
-	uint32_t age = round - m->s[0].round;
-
-	if (age > window) {
-		m->s[0] = m->s[1];
-		m->s[1] = m->s[2];
-		m->s[2].round = round;
-		m->s[2].value = value;
-		if (round - m->s[0].round > window) {
-			m->s[0] = m->s[1];
-			m->s[1] = m->s[2];
-		}
-	} else if (m->s[1].round == m->s[0].round && age > window / 4) {
-		m->s[2].round = m->s[1].round = round;
-		m->s[2].value = m->s[1].value = value;
-	} else if (m->s[2].round == m->s[1].round && age > window / 2) {
-		m->s[2].round = round;
-		m->s[2].value = value;
-	}
-}
-
-static void max_update(struct minmax *m, uint32_t window, uint32_t round, uint32_t value)
-{
-	if (value >= m->s[0].value || round - m->s[2].round > window) {
-		max_reset(m, round, value);
-		return;
-	}
-	if (value >= m->s[1].value) {
-		m->s[2].round = m->s[1].round = round;
-		m->s[2].value = m->s[1].value = value;
-	} else if (value >= m->s[2].value) {
-		m->s[2].round = round;
-		m->s[2].value = value;
-	}
-	max_age(m, window, round, value);
-}
 
 /* --- rates and windows ---------------------------------------------------------------------------------------------------------------- */
 
@@ -129,7 +25,7 @@ static uint32_t bbr_bw(struct tcp_sock *tp)
 	return bbr->lt_use_bw ? bbr->lt_bw : bbr->bw.s[0].value;
 }
 
-static uint64_t rate_bytes_per_sec(struct tcp_sock *tp, uint64_t rate, int gain)
+uint64_t bbr_bytes_per_sec(struct tcp_sock *tp, uint64_t rate, int gain)
 {
 	rate *= tp->mss_cache;
 	rate *= (uint64_t)gain;
@@ -140,7 +36,7 @@ static uint64_t rate_bytes_per_sec(struct tcp_sock *tp, uint64_t rate, int gain)
 
 static uint64_t bw_to_pacing_rate(struct tcp_sock *tp, uint32_t bw, int gain)
 {
-	uint64_t rate = rate_bytes_per_sec(tp, bw, gain);
+	uint64_t rate = bbr_bytes_per_sec(tp, bw, gain);
 
 	return rate < tp->sk.max_pacing_rate ? rate : tp->sk.max_pacing_rate;
 }
@@ -325,7 +221,7 @@ static void advance_cycle_phase(struct tcp_sock *tp)
 	bbr->cycle_us = tp->delivered_us;
 }
 
-static void reset_probe_bw_mode(struct tcp_sock *tp)
+void bbr_reset_probe_bw_mode(struct tcp_sock *tp)
 {
 	struct bbr *bbr = bbr_of(tp);
 
@@ -337,99 +233,9 @@ static void reset_probe_bw_mode(struct tcp_sock *tp)
 static void reset_mode(struct tcp_sock *tp)
 {
 	if (bbr_of(tp)->full_bw_reached)
-		reset_probe_bw_mode(tp);
+		bbr_reset_probe_bw_mode(tp);
 	else
 		bbr_of(tp)->mode = BBR_STARTUP;
-}
-
-/* --- a policer's rate ----------------------------------------------------------------------------------------------------------------------- */
-
-static void lt_interval_reset(struct tcp_sock *tp)
-{
-	struct bbr *bbr = bbr_of(tp);
-
-	bbr->lt_last_stamp = (uint32_t)(tp->delivered_us / 1000);
-	bbr->lt_last_delivered = tp->delivered;
-	bbr->lt_last_lost = tp->lost;
-	bbr->lt_rtt_count = 0;
-}
-
-static void lt_sampling_reset(struct tcp_sock *tp)
-{
-	struct bbr *bbr = bbr_of(tp);
-
-	bbr->lt_bw = 0;
-	bbr->lt_use_bw = false;
-	bbr->lt_is_sampling = false;
-	lt_interval_reset(tp);
-}
-
-static void lt_interval_done(struct tcp_sock *tp, uint32_t bw)
-{
-	struct bbr *bbr = bbr_of(tp);
-
-	if (bbr->lt_bw) {
-		uint32_t diff = bw > bbr->lt_bw ? bw - bbr->lt_bw : bbr->lt_bw - bw;
-
-		if (diff * (uint64_t)BBR_UNIT <= (uint64_t)LT_BW_RATIO * bbr->lt_bw ||
-		    rate_bytes_per_sec(tp, diff, BBR_UNIT) <= LT_BW_DIFF) {
-			bbr->lt_bw = (bw + bbr->lt_bw) >> 1;
-			bbr->lt_use_bw = true;
-			bbr->pacing_gain = BBR_UNIT;
-			bbr->lt_rtt_count = 0;
-			return;
-		}
-	}
-	bbr->lt_bw = bw;
-	lt_interval_reset(tp);
-}
-
-static void lt_sampling(struct tcp_sock *tp, const struct rate_sample *rs)
-{
-	struct bbr *bbr = bbr_of(tp);
-	uint32_t lost, delivered, t;
-
-	if (bbr->lt_use_bw) {
-		if (bbr->mode == BBR_PROBE_BW && bbr->round_start && ++bbr->lt_rtt_count >= LT_BW_MAX_RTTS) {
-			lt_sampling_reset(tp);
-			reset_probe_bw_mode(tp);
-		}
-		return;
-	}
-	/* The first loss begins the sampling: the bucket is empty then. */
-	if (!bbr->lt_is_sampling) {
-		if (!rs->losses)
-			return;
-		lt_interval_reset(tp);
-		bbr->lt_is_sampling = true;
-	}
-	if (rs->is_app_limited) {
-		lt_sampling_reset(tp);
-		return;
-	}
-	if (bbr->round_start)
-		bbr->lt_rtt_count++;
-	if (bbr->lt_rtt_count < LT_INTERVAL_MIN_RTTS)
-		return;
-	if (bbr->lt_rtt_count > 4 * LT_INTERVAL_MIN_RTTS) {
-		lt_sampling_reset(tp);
-		return;
-	}
-	/* And a loss ends an interval. */
-	if (!rs->losses)
-		return;
-	lost = tp->lost - bbr->lt_last_lost;
-	delivered = tp->delivered - bbr->lt_last_delivered;
-	if (!delivered || (uint64_t)lost << BBR_SCALE < (uint64_t)LT_LOSS_THRESH * delivered)
-		return;
-	t = (uint32_t)(tp->delivered_us / 1000) - bbr->lt_last_stamp;
-	if ((int32_t)t < 1)
-		return;
-	if (t >= UINT32_MAX / 1000) {
-		lt_sampling_reset(tp);
-		return;
-	}
-	lt_interval_done(tp, (uint32_t)(((uint64_t)delivered << BW_SCALE) / (t * UINT64_C(1000))));
 }
 
 /* --- the model ----------------------------------------------------------------------------------------------------------------------------- */
@@ -448,10 +254,10 @@ static void update_bw(struct tcp_sock *tp, const struct rate_sample *rs)
 		bbr->round_start = true;
 		bbr->packet_conservation = false;
 	}
-	lt_sampling(tp, rs);
+	bbr_policer_sample(tp, rs);
 	bw = ((uint64_t)rs->delivered << BW_SCALE) / (uint64_t)rs->interval_us;
 	if (!rs->is_app_limited || bw >= bbr->bw.s[0].value)
-		max_update(&bbr->bw, BW_ROUNDS, bbr->rtt_count, (uint32_t)bw);
+		bbr_max_update(&bbr->bw, BW_ROUNDS, bbr->rtt_count, (uint32_t)bw);
 }
 
 static void update_ack_aggregation(struct tcp_sock *tp, const struct rate_sample *rs)
@@ -508,7 +314,7 @@ static void check_drain(struct tcp_sock *tp)
 		tp->snd_ssthresh = inflight(tp, bbr->bw.s[0].value, BBR_UNIT);
 	}
 	if (bbr->mode == BBR_DRAIN && packets_at_departure(tp, tcp_packets_in_flight(tp)) <= inflight(tp, bbr->bw.s[0].value, BBR_UNIT))
-		reset_probe_bw_mode(tp);
+		bbr_reset_probe_bw_mode(tp);
 }
 
 static void check_probe_rtt_done(struct tcp_sock *tp)
@@ -617,10 +423,10 @@ static void bbr_init(struct tcp_sock *tp)
 		.ack_epoch_us = tcp_now_us(tp),
 	};
 	tp->snd_ssthresh = TCP_INFINITE_SSTHRESH;
-	max_reset(&bbr->bw, 0, 0);
+	bbr_max_reset(&bbr->bw, 0, 0);
 	init_pacing_rate_from_rtt(tp);
 	bbr->lt_last_delivered = tp->delivered;
-	lt_sampling_reset(tp);
+	bbr_policer_reset(tp);
 	bbr->mode = BBR_STARTUP;
 	if (tp->pacing == TCP_PACING_NONE)
 		tp->pacing = TCP_PACING_NEEDED;
@@ -648,7 +454,7 @@ static uint32_t bbr_undo_cwnd(struct tcp_sock *tp)
 
 	bbr->full_bw = 0;
 	bbr->full_bw_count = 0;
-	lt_sampling_reset(tp);
+	bbr_policer_reset(tp);
 	return tp->snd_cwnd;
 }
 
@@ -673,7 +479,7 @@ static void bbr_set_state(struct tcp_sock *tp, uint8_t new_state)
 	bbr->prev_ca_state = TCP_CA_STATE_LOSS;
 	bbr->full_bw = 0;
 	bbr->round_start = true;
-	lt_sampling(tp, &loss);
+	bbr_policer_sample(tp, &loss);
 }
 
 static size_t bbr_get_info(struct tcp_sock *tp, uint32_t ext, union tcp_cc_info *info)
