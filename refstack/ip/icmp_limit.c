@@ -91,11 +91,14 @@ struct icmp_peer *icmp_peer_find(struct pl_stack *stack, struct in_addr address)
 bool icmp_peer_spend(struct pl_stack *stack, struct icmp_peer *peer, uint32_t cost, uint32_t burst)
 {
 	uint32_t now = stack_jiffies(stack);
-	uint32_t tokens = peer->tokens + (now - peer->last);
+	uint32_t tokens = peer->tokens;
 
-	peer->last = now;
-	if (tokens > burst)
-		tokens = burst;
+	if (now != peer->last) {	/* within one jiffy nothing is added, and the burst is not looked at either */
+		tokens += now - peer->last;
+		peer->last = now;
+		if (tokens > burst)
+			tokens = burst;
+	}
 	bool allowed = tokens >= cost;
 	peer->tokens = allowed ? tokens - cost : tokens;
 	return allowed;
@@ -144,7 +147,8 @@ bool icmp_peer_allows(struct pl_stack *stack, const struct route *route, struct 
 
 	if (!limited)
 		return true;
-	if (!(route->link->flags & IFF_LOOPBACK) && limit > 0) {
+	/* With 0 nothing is limited here, but what was saved up, for errors about routes too, is taken all the same. */
+	if (!(route->link->flags & IFF_LOOPBACK) && limit >= 0) {
 		uint32_t cost = (uint32_t)limit;	/* jiffies */
 
 		peer = icmp_peer_find(stack, destination);

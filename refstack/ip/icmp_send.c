@@ -1,4 +1,5 @@
 /* ICMP sent: replies to requests, and errors about packets that cannot be dealt with (RFC 1122 section 3.2.2). */
+#include "../netfilter/netfilter.h"
 #include "icmp_send.h"
 
 #include <arpa/inet.h>
@@ -12,7 +13,7 @@
 
 /* Header and data into a packet, checksummed, and out by the route. */
 static void push(struct pl_stack *stack, const struct icmphdr *header, const void *data, size_t length, struct ip_send *send,
-		 uint8_t counted_as)
+		 uint8_t counted_as, const struct pktbuf *about)
 {
 	struct pktbuf *packet = pktbuf_new(stack, IP_HEADROOM, sizeof(*header) + length);
 
@@ -25,6 +26,8 @@ static void push(struct pl_stack *stack, const struct icmphdr *header, const voi
 	/* Linux sums from minus zero: an echo reply of nothing but zeros carries 0, not 0xffff. */
 	icmp->checksum = checksum_finish(checksum_add(icmp, sizeof(*icmp) + length, 0xffff));
 	packet->mark = send->mark;
+	if (about)
+		nf_packet_attach(packet, about);
 	icmp_count_out(stack, counted_as);
 	if (send->route->type == RTN_MULTICAST)
 		send->ttl = 1;
@@ -73,7 +76,7 @@ void icmp_send_reply(struct pl_stack *stack, struct pktbuf *packet, const struct
 		struct ip_send send = { .source = flow.source, .destination = ip_source(packet), .tos = flow.tos,
 					.route = route, .options = options.length ? &options : NULL, .mark = flow.mark };
 
-		push(stack, header, data, length, &send, ICMP_ECHOREPLY);	/* Linux counts every reply as this one */
+		push(stack, header, data, length, &send, ICMP_ECHOREPLY, NULL);	/* Linux counts every reply as this one */
 	}
 	route_put(stack, route);
 }
@@ -144,7 +147,8 @@ void icmp_send_error(struct pl_stack *stack, struct pktbuf *packet, uint8_t type
 		if (!send.source.s_addr)
 			send.source.s_addr = htonl(DUMMY_SOURCE);
 		header.un.gateway = type == ICMP_REDIRECT ? info : htonl(type == ICMP_PARAMETERPROB ? info << 24 : info);
-		push(stack, &header, packet->network, length < room - headers ? length : room - headers, &send, type);
+		push(stack, &header, packet->network, length < room - headers ? length : room - headers, &send, type,
+		     icmp_type_is_error(type) ? packet : NULL);
 	}
 	route_put(stack, route);
 }

@@ -148,7 +148,6 @@ void ip_deliver(struct pl_stack *stack, struct pktbuf *packet)
 	packet = nf_hook(stack, packet, NF_INET_LOCAL_IN, packet->link, NULL, NULL, &error);
 	if (!packet)
 		return;
-	nf_packet_forget(packet);
 	ip = ip_header(packet);
 	packet->transport = packet->network + ip->ihl * 4u;
 	pktbuf_pull(packet, (size_t)(packet->transport - packet->data));
@@ -156,6 +155,7 @@ void ip_deliver(struct pl_stack *stack, struct pktbuf *packet)
 	bool raw = ip_raw_receive && ip_raw_receive(stack, packet);
 	const struct ip_protocol *row = ip_protocol_find(stack, protocol);
 	if (row) {
+		nf_packet_forget(packet);
 		row->receive(stack, packet);
 		COUNT(stack, Ip, InDelivers);
 		return;

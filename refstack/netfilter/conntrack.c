@@ -55,6 +55,13 @@ void nf_packet_forget(struct pktbuf *packet)
 	packet_set_conntrack(packet, NULL, 0);
 }
 
+void nf_packet_attach(struct pktbuf *answer, const struct pktbuf *packet)
+{
+	if (packet->conntrack)
+		packet_set_conntrack(answer, packet->conntrack,
+				     info_direction(packet->conntrack_info) == ORIGINAL ? IP_CT_RELATED_REPLY : IP_CT_RELATED);
+}
+
 /* --- the table ------------------------------------------------------------------------------------------------------ */
 
 static struct conntrack_node **bucket_of(struct conntrack_host *host, const struct tuple *tuple)

@@ -186,17 +186,29 @@ static bool match_pkttype(struct rule_packet *at, const void *data, void *state)
 	return (type == rule->pkttype) != !!rule->invert;
 }
 
-/* What the stack sends by itself has no owner, nor has what a socket sends after it was closed. */
+/*
+ * What the kernel says by itself in ICMP and TCP leaves by a socket of its own, which has no user. Other packets have no socket at
+ * all, nor has what a socket sends after it was closed.
+ */
+static bool is_from_kernel_socket(const struct rule_packet *at)
+{
+	return !at->place->sk && !at->packet->forwarded && at->place->hook != NF_INET_LOCAL_IN &&
+	       (at->ip->protocol == IPPROTO_ICMP || at->ip->protocol == IPPROTO_TCP);
+}
+
 static bool match_owner(struct rule_packet *at, const void *data, void *state)
 {
 	const struct xt_owner_match_info *rule = data;
 	const struct sock *sk = at->place->sk;
+	bool of_kernel = is_from_kernel_socket(at);
 
 	(void)state;
-	if (!sk || !sk->has_descriptor)
+	if (!of_kernel && (!sk || !sk->has_descriptor))
 		return rule->match == rule->invert;
 	if (rule->match & rule->invert & XT_OWNER_SOCKET)
 		return false;
+	if (of_kernel)
+		return !((rule->match ^ rule->invert) & (XT_OWNER_UID | XT_OWNER_GID));
 	if (rule->match & XT_OWNER_UID && !in_range(sk->uid, rule->uid_min, rule->uid_max, rule->invert & XT_OWNER_UID))
 		return false;
 	return !(rule->match & XT_OWNER_GID) ||

@@ -60,6 +60,8 @@ bool nf_original_destination(const struct pl_stack *stack, uint8_t protocol, str
 void nf_address_gone(struct pl_stack *stack, const struct link *link, struct in_addr local);
 /* A packet has come where it was going, or leaves: it is no part of a connection any more (nf_reset_ct). */
 void nf_packet_forget(struct pktbuf *packet);
+/* An answer of this host's own to a packet, an error or a reset, belongs to its connection (nf_ct_attach). */
+void nf_packet_attach(struct pktbuf *answer, const struct pktbuf *packet);
 /* What came with the packet by way of TPROXY: a socket that takes it whatever its addresses are. NULL: none. Not held. */
 static inline struct sock *nf_assigned_socket(const struct pktbuf *packet)
 {

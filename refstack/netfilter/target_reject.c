@@ -36,17 +36,6 @@ static bool is_intact(const struct rule_packet *at)
 	}
 }
 
-/* The reset belongs to the connection of what it answers. */
-static void attach(struct pktbuf *reset, const struct pktbuf *packet)
-{
-	enum ip_conntrack_info info = packet->conntrack_info;
-
-	if (!packet->conntrack)
-		return;
-	packet_set_conntrack(reset, packet->conntrack,
-			     info_direction(info) == ORIGINAL ? IP_CT_RELATED_REPLY : IP_CT_RELATED);
-}
-
 static void send_reset(struct rule_packet *at)
 {
 	const struct filter_tcp *tcp = transport_at(at, 0, sizeof(*tcp));
@@ -87,7 +76,7 @@ static void send_reset(struct rule_packet *at)
 	uint8_t ttl = (uint8_t)reset->route->metric[RTAX_HOPLIMIT];
 	ip->ttl = ttl ? ttl : (uint8_t)at->stack->sysctl.ip_default_ttl;
 	ip_header_changed(ip);
-	attach(reset, at->packet);
+	nf_packet_attach(reset, at->packet);
 	ip_local_out(at->stack, reset, NULL);
 }
 

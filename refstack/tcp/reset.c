@@ -32,7 +32,7 @@ static void send_detached(struct pl_stack *stack, const struct detached *d)
 		.source = d->header.source,
 		.destination = d->header.destination,
 		.protocol = IPPROTO_TCP,
-		.tos = d->tos,
+		.tos = d->tos & ~IPTOS_ECN_MASK,	/* it is no part of a connection that does ECN */
 		.dont_fragment = true,
 		.id = 0,
 		.mark = d->mark,
