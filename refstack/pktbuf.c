@@ -147,7 +147,8 @@ void pktbuf_free(struct pl_stack *stack, struct pktbuf *packet)
 	if (!packet || --packet->references > 0)
 		return;
 	pktbuf_orphan(packet);
-	conntrack_put(packet->conntrack);
+	if (packet->conntrack)
+		conntrack_put(packet->conntrack);
 	if (packet->assigned)
 		sock_put(packet->assigned);
 	if (packet->route)
