@@ -43,4 +43,7 @@ int64_t host_file_splice(struct pl_file *file, int64_t *offset, struct pipe *pip
 void pipe_wake_readers(struct pipe *pipe);
 void pipe_wake_writers(struct pipe *pipe);
 
+/* The kernel's own flag of sendmsg: the message's bytes are in pages that may be referred to (splice, sendfile). */
+#define MSG_SPLICE_PAGES 0x8000000
+
 #endif

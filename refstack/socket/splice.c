@@ -11,8 +11,6 @@
 #include <stdlib.h>
 
 #define SPLICE_ALL (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
-/* The kernel's own flag of a message whose bytes are pages it may keep. */
-#define MSG_SPLICE_PAGES 0x8000000
 
 /* --- into a pipe ------------------------------------------------------------------------------------------------------ */
 

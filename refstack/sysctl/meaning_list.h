@@ -9,8 +9,8 @@
  * holds the marks to the code. The meanings are troff-safe: no backslashes, no line begins with a dot or a quote.
  */
 /* clang-format off */
-PENDING(CORE, default_qdisc, "queueing discipline that new links get", "links have no queueing discipline of their own choosing")
-PENDING(CORE, max_skb_frags, "pages that one packet buffer may hold", "the buffer model always has 17")
+INERT(CORE, default_qdisc, "queueing discipline that new links get", "the links take every packet at once, so that no discipline ever holds one: only its name shows, in tc")
+ACTS(CORE, max_skb_frags, "pages of files and pipes that one buffer of a connection refers to; further ones go into another")
 INERT(CORE, message_burst, "kernel messages about the network that may come at once", "the stack prints nothing")
 INERT(CORE, message_cost, "seconds between kernel messages about the network", "the stack prints nothing")
 INERT(CORE, netdev_budget, "packets that one polling round takes from the links", "every packet is processed when it arrives")
@@ -56,7 +56,7 @@ ACTS(IPV4, ip_default_ttl, "TTL of packets whose socket has none of its own")
 ACTS(IPV4, ip_dynaddr, "a connection attempt goes on from the new address when the link's changes")
 INERT(IPV4, ip_early_demux, "look for the socket before the route", "a short cut that finds the same socket")
 ACTS(IPV4, ip_forward, "the host is a router: forwards packets that are not for it; writing sets every link's forwarding file")
-PENDING(IPV4, ip_forward_update_priority, "a forwarded packet's priority follows its TOS", "links have one queue, whatever the priority")
+INERT(IPV4, ip_forward_update_priority, "a forwarded packet's priority follows its TOS", "the links take every packet at once, so that the order of priorities in their queues never shows, and they have no other use for a priority")
 ACTS(IPV4, ip_forward_use_pmtu, "forwarded packets keep to learnt path MTUs as well as to links'")
 ACTS(IPV4, ip_local_port_range, "first and last port given to sockets that ask for none")
 ACTS(IPV4, ip_local_reserved_ports, "ports that are given only to sockets that ask for them, as a list of ranges")

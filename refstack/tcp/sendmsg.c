@@ -9,13 +9,14 @@
  * that (the zerocopy notification, how much went into the SYN) is kept in tcp_sock.sending while the call waits.
  */
 #include "../socket/datagram.h"
+#include "../socket/pipe.h"
 #include "conn.h"
 #include "send.h"
 
 #include <linux/net_tstamp.h>
 #include <stdlib.h>
 
-#define MAX_FRAGMENTS 17	/* pages that one buffer can refer to */
+#define MAX_FRAGMENTS 17	/* pages that one buffer can refer to; spliced ones, net.core.max_skb_frags */
 #define PAGE 4096
 
 struct writer {
@@ -196,13 +197,17 @@ static struct pktbuf *new_buffer(struct writer *w)
 	return packet;
 }
 
-/* Can the buffer take user pages of this call, and this piece? Pages are counted as if each piece began at one. */
+/*
+ * Can the buffer take pages of the user's (MSG_ZEROCOPY) or of a file or pipe (splice, sendfile) by reference, and this piece? Pages
+ * are counted as if each piece began at one. What is copied lies in large pieces of memory, which hardly reach the limit.
+ */
 static bool takes_pages(struct writer *w, struct pktbuf *packet, size_t *piece)
 {
 	struct tcp_control *control = tcp_cb(packet);
-	if (control->fragments >= MAX_FRAGMENTS || !tcp_zerocopy_attach(w->tp->sending.zerocopy, packet))
+	int limit = w->zerocopy ? MAX_FRAGMENTS : tcp_sysctl(w->tp)->max_skb_frags;
+	if (control->fragments >= limit || (w->zerocopy && !tcp_zerocopy_attach(w->tp->sending.zerocopy, packet)))
 		return false;
-	size_t whole = contiguous(w->msg, w->done), most = (size_t)(MAX_FRAGMENTS - control->fragments) * PAGE;
+	size_t whole = contiguous(w->msg, w->done), most = (size_t)(limit - control->fragments) * PAGE;
 	if (*piece > whole)
 		*piece = whole;
 	if (*piece > most)
@@ -272,7 +277,7 @@ static struct pktbuf *choose_buffer(struct writer *w, size_t *piece)
 		*piece = w->size_goal - pktbuf_length(packet);
 		if (*piece > left(w))
 			*piece = left(w);
-		if (!w->zerocopy || takes_pages(w, packet, piece))
+		if ((!w->zerocopy && !(w->flags & MSG_SPLICE_PAGES)) || takes_pages(w, packet, piece))
 			return packet;
 		tcp_mark_push(w->tp, packet);
 		packet = NULL;
