@@ -57,6 +57,7 @@ struct datagram_send {
 	const struct ip_options *options;
 	struct ip_options *own_options;	/* from a control message: freed by datagram_send_end */
 	struct route *route;		/* held, by datagram_route */
+	bool kept_route;		/* it is the one that the connected socket keeps */
 	struct pl_call *call;		/* that sends, */
 	int flags;			/* with these MSG_* */
 };

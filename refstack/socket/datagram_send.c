@@ -248,6 +248,7 @@ int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t por
 	choose_link(sk, send, send->destination);
 	if (connected && sk->route && route_valid(sk->stack, sk->route)) {
 		send->route = route_hold(sk->route);
+		send->kept_route = true;
 		if (!send->source.s_addr)
 			send->source = sk->route->source;
 		return 0;

@@ -95,8 +95,8 @@ static bool has_room(const struct sock *sk, uint32_t truesize)
 	return !sk->receive_allocated || sk->receive_allocated + truesize <= (uint32_t)sk->receive_buffer;
 }
 
-/* Queue for one socket, data at the payload. Consumes. */
-static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *packet)
+/* Queue one datagram for one socket. Consumes. */
+static void deliver_one(struct pl_stack *stack, struct sock *sk, struct pktbuf *packet)
 {
 	uint32_t kept;
 
@@ -131,6 +131,20 @@ static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *pack
 		return;
 	}
 	datagram_queue(sk, packet);
+}
+
+/* A packet for one socket, data at the UDP header: one datagram, or several in one. Consumes. */
+static void deliver(struct pl_stack *stack, struct sock *sk, struct pktbuf *packet)
+{
+	struct pktbuf_queue pieces = { 0 };
+
+	if (!packet->gso_size || udp_sk(sk)->gro) {
+		deliver_one(stack, sk, packet);
+		return;
+	}
+	udp_cut(stack, packet, &pieces);
+	while ((packet = pktbuf_queue_pop(&pieces)))
+		deliver_one(stack, sk, packet);
 }
 
 /* To a group or a broadcast address: a copy for each socket that takes it. Consumes. */
@@ -284,6 +298,8 @@ static int64_t read_packet(struct sock *sk, struct msghdr *msg, struct pktbuf *p
 		};
 		msg->msg_namelen = sizeof(*name);
 	}
+	if (udp_sk(sk)->gro && packet->gso_size)
+		msg_put_control(msg, SOL_UDP, UDP_GRO, &(int){ packet->gso_size }, sizeof(int));
 	msg_put_received_ip(sk, msg, packet);
 	datagram_peek_moved(sk, flags, (uint32_t)copied);
 	return (int64_t)(flags & MSG_TRUNC ? pktbuf_length(packet) : copied);

@@ -6,24 +6,27 @@
 
 #include <stdlib.h>
 
+#define LOOPBACK_HEADER 14
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
 
-/* SOL_UDP control messages (udp_cmsg_send): the segment size. 0, or -EINVAL. Others are left for the IP layer. */
+/* SOL_UDP control messages (udp_cmsg_send): the segment size. 1: there are others, left for the IP layer; 0, or -EINVAL. */
 static int64_t udp_control(const struct msghdr *msg, uint16_t *segment)
 {
 	const struct cmsghdr *control = NULL;
-	bool bad = false;
+	bool bad = false, others = false;
 
 	while ((control = control_next(msg, control, &bad))) {
+		others |= control->cmsg_level != IPPROTO_UDP;
 		if (control->cmsg_level != IPPROTO_UDP)
 			continue;
 		if (control->cmsg_type != UDP_SEGMENT || control->cmsg_len != CMSG_LEN(sizeof(*segment)))
 			return -EINVAL;
 		memcpy(segment, CMSG_DATA(control), sizeof(*segment));
 	}
-	return bad ? -EINVAL : 0;
+	return bad ? -EINVAL : others;
 }
 
 /* Where a message goes: its address, or the one the socket is connected to. */
@@ -73,8 +76,12 @@ static void write_checksum(struct sock *sk, const struct datagram_send *send, st
 		header->check = 0xffff;
 }
 
-/* One datagram with `length` bytes of payload. 0 or the error of the way out; counted. */
-static int64_t send_packet(struct sock *sk, const struct datagram_send *send, uint16_t port, const uint8_t *bytes, size_t length)
+/*
+ * One datagram with `length` bytes of payload, of a message of `whole` bytes, by which DF is decided; a `segment` makes it one
+ * large packet that stands for as many as it has segments. 0 or the error of the way out; counted.
+ */
+static int64_t send_packet(struct sock *sk, const struct datagram_send *send, uint16_t port, const uint8_t *bytes, size_t length,
+			   size_t whole, uint16_t segment)
 {
 	struct pl_stack *stack = sk->stack;
 	struct pktbuf *packet = pktbuf_new(stack, IP_HEADROOM, sizeof(struct udphdr) + length);
@@ -96,7 +103,11 @@ static int64_t send_packet(struct sock *sk, const struct datagram_send *send, ui
 	write_checksum(sk, send, packet);
 	packet->checksum_ok = true;
 	packet->checksum_in_software = udp_is_lite(sk);
-	datagram_ip_send(sk, send, (uint32_t)(pktbuf_length(packet) + sizeof(struct iphdr) + options), &ip);
+	if (segment) {
+		packet->gso_size = segment;
+		packet->gso_segs = (uint16_t)((length + segment - 1) / segment);
+	}
+	datagram_ip_send(sk, send, (uint32_t)(whole + sizeof(*header) + sizeof(struct iphdr) + options), &ip);
 	error = datagram_transmit(sk, packet, &ip, send);
 	if (!error) {
 		UDP_COUNT(stack, udp_is_lite(sk), OutDatagrams);
@@ -107,7 +118,23 @@ static int64_t send_packet(struct sock *sk, const struct datagram_send *send, ui
 	return error;
 }
 
-/* The checks of UDP_SEGMENT, then a datagram a segment. The IP layer counts the whole as one datagram. */
+/* Is a message of `length` bytes not too long? One that is cut into segments may have what an IP packet may. */
+static int64_t check_size(struct sock *sk, const struct datagram_send *send, size_t length)
+{
+	uint32_t options = send->options ? send->options->length : 0;
+
+	if (!send->segment)
+		return datagram_check_size(sk, send, (uint32_t)(length + sizeof(struct udphdr)));
+	if (length + sizeof(struct udphdr) + sizeof(struct iphdr) + options <= UINT16_MAX)
+		return 0;
+	sock_queue_local_error(sk, EMSGSIZE, send->destination, sk->remote_port, UINT16_MAX - options);
+	return -EMSGSIZE;
+}
+
+/*
+ * The checks of UDP_SEGMENT, then a datagram a segment; the IP layer counts the whole as one datagram. The loopback link takes it as
+ * one packet, which is cut where it is received, if at all; but not one that with its Ethernet header has 64 KiB.
+ */
 static int64_t send_segments(struct sock *sk, const struct datagram_send *send, uint16_t port, const uint8_t *bytes, size_t length)
 {
 	uint32_t options = send->options ? send->options->length : 0;
@@ -122,13 +149,15 @@ static int64_t send_segments(struct sock *sk, const struct datagram_send *send, 
 		return -EINVAL;
 	if (udp_is_lite(sk))
 		return -EIO;
+	if (send->route->link->flags & IFF_LOOPBACK && send->route->link->gso && headers + length + LOOPBACK_HEADER <= UINT16_MAX)
+		return send_packet(sk, send, port, bytes, length, length, send->segment);
 	for (size_t at = 0; at < length && !result; at += part) {
 		struct datagram_send one = *send;
 
 		if (at)		/* the first tells for all */
 			one.timestamp_flags = 0;
 		part = length - at < send->segment ? length - at : send->segment;
-		result = send_packet(sk, &one, port, bytes + at, part);
+		result = send_packet(sk, &one, port, bytes + at, part, length, 0);
 	}
 	sk->stack->counter[CNT_Udp_OutDatagrams] = sent + (result == 0);
 	return result;
@@ -143,7 +172,7 @@ static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, uin
 	if (send->segment && length + sizeof(struct udphdr) + sizeof(struct iphdr) > sock_path_mtu(sk, send->route))
 		return -EMSGSIZE;
 	result = datagram_check_size(sk, send, (uint32_t)(length + sizeof(struct udphdr)));
-	return result ? result : send_packet(sk, send, port, bytes, length);
+	return result ? result : send_packet(sk, send, port, bytes, length, length, 0);
 }
 
 /* --- corking ------------------------------------------------------------------------------------------------------------------ */
@@ -188,8 +217,8 @@ static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, 
 		if (bytes)
 			cork->room = room;
 	}
-	if (!result && !cork->send.segment)
-		result = datagram_check_size(sk, &cork->send, (uint32_t)(cork->length + length + sizeof(struct udphdr)));
+	if (!result)
+		result = check_size(sk, &cork->send, cork->length + length);
 	if (!result && msg_copy_in(msg, 0, cork->bytes + cork->length, length) < length)
 		result = -EFAULT;
 	if (result) {
@@ -213,7 +242,7 @@ static int64_t send_message(struct sock *sk, const struct msghdr *msg, size_t le
 
 	if (!bytes)
 		return -ENOBUFS;
-	result = datagram_check_size(sk, send, send->segment ? 0 : (uint32_t)(length + sizeof(struct udphdr)));
+	result = check_size(sk, send, length);
 	if (!result)
 		result = datagram_may_send(sk, send);
 	if (!result && msg_copy_in(msg, 0, bytes, length) < length)
@@ -238,12 +267,26 @@ static int64_t prepare(struct sock *sk, const struct msghdr *msg, int flags, str
 	send->segment = udp_sk(sk)->segment;
 	if (!result && msg->msg_controllen) {
 		result = udp_control(msg, &send->segment);
-		if (!result)
+		if (result > 0) {
 			result = datagram_send_control(sk, msg, send);
-		connected = false;
+			connected = false;
+		}
 	}
 	send->protocol = sk->protocol;	/* IP_PROTOCOL is for raw sockets */
 	return result ? result : datagram_route(sk, send, *port, flags, connected);
+}
+
+/*
+ * Linux keeps the addresses that connect chose where corking keeps its own. So while a connected socket's route stays good,
+ * what it sends without an address goes over that route to where the last corked datagram went.
+ */
+static void follow_last_cork(const struct udp_sock *up, struct datagram_send *send, uint16_t *port)
+{
+	if (!send->kept_route || !up->last_cork.port)
+		return;
+	send->destination = send->hop = up->last_cork.destination;
+	send->source = up->last_cork.source;
+	*port = up->last_cork.port;
 }
 
 int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *msg, int flags)
@@ -272,16 +315,21 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 	}
 	if (!result && more) {
 		/* Too much is too much even with an error pending, which the next call tells. */
-		result = send.segment ? 0 : datagram_check_size(sk, &send, (uint32_t)(length + sizeof(struct udphdr)));
+		result = check_size(sk, &send, length);
 		if (!result)
 			result = datagram_may_send(sk, &send);
 		if (!result) {
 			up->cork = (struct udp_cork){ .pending = true, .send = send, .port = port };
+			up->last_cork.destination = send.destination;
+			up->last_cork.source = send.source;
+			up->last_cork.port = port;
 			return append(sk, msg, length, true);
 		}
 	}
-	if (!result)
+	if (!result) {
+		follow_last_cork(up, &send, &port);
 		result = send_message(sk, msg, length, flags, &send, port);
+	}
 	datagram_send_end(sk, &send);
 	if (result == -ENOBUFS)
 		UDP_COUNT(sk->stack, udp_is_lite(sk), SndbufErrors);

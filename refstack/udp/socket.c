@@ -53,7 +53,11 @@ static int64_t udp_connect(struct sock *sk, struct pl_call *call, const struct s
 		return udp_disconnect(sk);
 	if (!sk->port && udp_get_port(sk, 0))
 		return -EAGAIN;
-	return datagram_connect(sk, address, length, udp_rehash);
+	int64_t result = datagram_connect(sk, address, length, udp_rehash);
+
+	if (!result)
+		udp_sk(sk)->last_cork.port = 0;
+	return result;
 }
 
 /* UDP-Lite's coverage is everything (0), or at least the header. */

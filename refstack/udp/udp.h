@@ -48,6 +48,10 @@ struct udp_sock {
 	bool send_coverage_set, receive_coverage_set;
 	uint16_t send_coverage, receive_coverage;
 	struct udp_cork cork;
+	struct {			/* to whom and from where the last corked datagram since connect went; port 0: there was none */
+		struct in_addr destination, source;
+		uint16_t port;
+	} last_cork;
 	uint32_t reader_packets;	/* packets at the front of the queue that a reader has taken to its own queue */
 	uint32_t deficit;		/* bytes read whose memory is not given back yet */
 	int32_t pages;			/* of the protocol's memory, held by this socket */
@@ -78,6 +82,10 @@ struct sock *udp_lookup(struct pl_stack *stack, bool lite, struct in_addr source
 /* Does sk take a copy of a datagram to a group? */
 bool udp_takes_multicast(const struct sock *sk, struct in_addr source, uint16_t source_port, struct in_addr destination,
 			 uint16_t port, int link);
+
+/* --- gso.c --- */
+/* Cut a packet with gso_size, data at its UDP header, into its datagrams. Consumes it; the pieces are appended, likewise placed. */
+void udp_cut(struct pl_stack *stack, struct pktbuf *packet, struct pktbuf_queue *pieces);
 
 /* --- memory.c --- */
 /* Is there memory of the protocol's for a packet of this truesize? Taken from it if so. */
