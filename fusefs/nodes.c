@@ -185,7 +185,7 @@ void node_refresh(struct node_table *table, struct pl_stack *stack)
 		char path[256];
 
 		snprintf(path, sizeof(path), "net/%s", pl_inspect_names[i]);
-		node_show(table, path, 0444, false);
+		node_show(table, path, pl_inspect_mode(pl_inspect_names[i]), false);
 	}
 	for (const struct fusefs_file *file = table->files; file && file->path; file++)
 		node_show(table, file->path, file->mode, false);

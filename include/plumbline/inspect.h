@@ -16,6 +16,8 @@ ssize_t pl_inspect_file(struct pl_stack *stack, const char *name, char **text);
 
 /* The names that pl_inspect_file knows; NULL past the last. */
 extern const char *const pl_inspect_names[];
+/* The permission bits that the kernel's file of this name has. */
+unsigned pl_inspect_mode(const char *name);
 
 /* Bytes and objects this stack holds now, for leak checks and bounds. */
 struct pl_usage {
