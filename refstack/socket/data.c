@@ -187,6 +187,14 @@ int64_t call_sendto(struct pl_stack *stack, struct pl_call *call)
 	return send_to(call, (int)call->arg[3], call_pointer(call, 4), call->arg[5]);
 }
 
+/* Control messages beyond what Linux has room for on its stack are copied to memory that net.core.optmem_max bounds. */
+static bool control_fits(const struct sock *sk, size_t length)
+{
+	size_t most = (size_t)sk->stack->sysctl.optmem_max;
+
+	return length <= sizeof(struct cmsghdr) + 20 || (length <= INT_MAX && length <= most && sk->optmem + length < most);
+}
+
 /* The part of sendmsg that sendmmsg shares: check *user as ____sys_sendmsg() does, then send. */
 static int64_t send_message(struct sock *sk, struct pl_call *call, const struct msghdr *user, int flags)
 {
@@ -214,7 +222,7 @@ static int64_t send_message(struct sock *sk, struct pl_call *call, const struct 
 	result = message_iov(msg.msg_iov, (int64_t)msg.msg_iovlen, -EMSGSIZE, &total);
 	if (result)
 		return result;
-	if (msg.msg_controllen > INT_MAX)
+	if (!control_fits(sk, msg.msg_controllen))
 		return -ENOBUFS;
 	if (msg.msg_controllen && !msg.msg_control)
 		return -EFAULT;
