@@ -125,17 +125,19 @@ static bool metric(struct words *words, unsigned which, struct pl_route *route)
 	return true;
 }
 
-/* rto_min TIME: in ms or s; without a unit it would be raw jiffies, which is left to the program itself. */
+/*
+ * rto_min TIME: in ms or s; without a unit it would be raw jiffies, which is left to the program itself. The kernel heeds it only
+ * when it is locked, and so the program always locks it.
+ */
 static bool rto_min(struct words *words, struct pl_route *route)
 {
-	bool lock = take_if(words, "lock");
 	char *end;
 	unsigned long value = strtoul(take(words), &end, 10);
 
 	if (strcmp(end, "ms") && strcmp(end, "s"))
 		return false;
 	route->metric[RTAX_RTO_MIN] = (uint32_t)(*end == 's' ? value * 1000 : value);
-	route->metric[RTAX_LOCK] |= lock ? 1u << RTAX_RTO_MIN : 0;
+	route->metric[RTAX_LOCK] |= 1u << RTAX_RTO_MIN;
 	return true;
 }
 
