@@ -74,7 +74,7 @@ static void batches_make(struct sweeping *sweeping, const struct sweep_family *f
 
 	sweeping->batches = sweeping->batches_done = 0;
 	sweeping->batch = NULL;
-	for (unsigned privileged = 0; privileged < 2; privileged++)
+	for (unsigned privileged = family->privileged_only; privileged < 2; privileged++)
 		for (unsigned p = 0; family->probe[p]; p++) {
 			struct combination batch = { .family = family, .probe = family->probe[p], .privileged = privileged };
 
@@ -294,7 +294,7 @@ static int families_run(struct sweeping *sweeping)
 		int result;
 
 		batches_make(sweeping, sweeping->family[i]);
-		sweeping->findings = findings_new(sweeping->arena);
+		sweeping->findings = findings_new(sweeping->sweep.all, sweeping->arena);
 		result = family_run(sweeping);
 		if (result > 0)
 			return -result;

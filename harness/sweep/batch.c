@@ -193,7 +193,8 @@ void batch_run(const struct sweep *sweep, unsigned number, const struct combinat
 	run->arena = arena;
 	run->scratch.arena = arena;
 	for (unsigned i = 0; i < 2; i++) {
-		int status = side_open(&run->side[i], sweep->ops[i], sweep->machine, arena, &error);
+		int status = side_open(&run->side[i], sweep->ops[i], sweep->machine, first->probe->packet_level, arena,
+				       &error);
 
 		if (status < 0) {
 			outcome->verdict = status == TARGET_UNAVAILABLE ? OUTCOME_SKIP : OUTCOME_ERROR;

@@ -1,5 +1,6 @@
 /* The families of sweeps: which sockets and which probes each has. A family that joins is a row here. */
 #include "family.h"
+#include "packet.h"
 
 #include <sys/socket.h>
 
@@ -33,16 +34,20 @@ static const struct sweep_probe *const ip_probes[] = {
 	&probe_socket, &probe_levels, &probe_getsockopt, &probe_setsockopt, &probe_structure, NULL,
 };
 
+static const struct sweep_probe *const packet_probes[] = { &probe_packet_field, &probe_packet_cut, NULL };
+
 #define ALL_LEVELS { SOL_SOCKET, IPPROTO_IP, LEVEL_OWN, -1 }
 
 static const struct sweep_family
 	ip = { "ip", "socket(), option levels, and IPPROTO_IP on every type of socket",
-	       SOCKETS(&tcp, &udp, &udplite, &ping, &raw_other, &raw_icmp, &raw_header), ip_probes, { IPPROTO_IP, -1 } },
-	udp_family = { "udp", "UDP sockets: options and calls", SOCKETS(&udp), all_probes, ALL_LEVELS },
-	udplite_family = { "udplite", "UDP-Lite sockets: options and calls", SOCKETS(&udplite), all_probes, ALL_LEVELS },
+	       SOCKETS(&tcp, &udp, &udplite, &ping, &raw_other, &raw_icmp, &raw_header), ip_probes, { IPPROTO_IP, -1 }, false },
+	udp_family = { "udp", "UDP sockets: options and calls", SOCKETS(&udp), all_probes, ALL_LEVELS, false },
+	udplite_family = { "udplite", "UDP-Lite sockets: options and calls", SOCKETS(&udplite), all_probes, ALL_LEVELS, false },
 	raw = { "raw", "raw sockets of a protocol, of ICMP and with headers of their own: options and calls",
-		SOCKETS(&raw_other, &raw_icmp, &raw_header), all_probes, ALL_LEVELS },
-	icmp = { "icmp", "ICMP datagram sockets: options and calls", SOCKETS(&ping), all_probes, ALL_LEVELS },
-	stream = { "stream", "TCP sockets: options and calls", SOCKETS(&tcp), all_probes, ALL_LEVELS };
+		SOCKETS(&raw_other, &raw_icmp, &raw_header), all_probes, ALL_LEVELS, false },
+	icmp = { "icmp", "ICMP datagram sockets: options and calls", SOCKETS(&ping), all_probes, ALL_LEVELS, false },
+	stream = { "stream", "TCP sockets: options and calls", SOCKETS(&tcp), all_probes, ALL_LEVELS, false },
+	packet = { "packet", "packets of every protocol, each field changed, cut at each byte, into a stack in each state",
+		   packet_states, packet_probes, { -1 }, true };
 
-const struct sweep_family *const sweep_families[] = { &ip, &udp_family, &udplite_family, &raw, &icmp, &stream, NULL };
+const struct sweep_family *const sweep_families[] = { &ip, &udp_family, &udplite_family, &raw, &icmp, &stream, &packet, NULL };

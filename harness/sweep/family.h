@@ -7,7 +7,7 @@
 /* calls.c, messages.c, requests.c */
 extern const struct sweep_probe probe_socket, probe_bind, probe_connect, probe_listen, probe_accept, probe_shutdown,
 	probe_getsockname, probe_getpeername, probe_poll, probe_sendto, probe_send_size, probe_sendmsg, probe_recvfrom, probe_recvmsg,
-	probe_ioctl;
+	probe_ioctl, probe_packet_field, probe_packet_cut;
 
 /* Of a combination of probe_ioctl: its request, and the link that its argument names (NULL: no argument, "" none). */
 unsigned combination_request(const struct combination *combination);

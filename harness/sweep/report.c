@@ -15,6 +15,7 @@ struct failure {
 
 struct findings {
 	struct arena *arena;
+	bool each;			/* every combination is a group */
 	struct batch_counts counts;
 	struct gathered *first;
 	unsigned groups;
@@ -22,11 +23,12 @@ struct findings {
 	const char *skipped;
 };
 
-struct findings *findings_new(struct arena *arena)
+struct findings *findings_new(bool each, struct arena *arena)
 {
 	struct findings *findings = arena_alloc(arena, sizeof(*findings));
 
 	findings->arena = arena;
+	findings->each = each;
 	findings->failure_last = &findings->failure;
 	return findings;
 }
@@ -43,7 +45,7 @@ static void gather(void *context, const struct finding *finding)
 	struct gathered *gathered;
 
 	for (gathered = findings->first; gathered; gathered = gathered->next)
-		if (same_group(&gathered->finding, finding)) {
+		if (same_group(&gathered->finding, finding) && (!findings->each || !strcmp(gathered->finding.example, finding->example))) {
 			gathered->finding.count += finding->count;
 			return;
 		}

@@ -8,7 +8,8 @@
 
 struct findings;			/* of one family */
 
-struct findings *findings_new(struct arena *arena);
+/* `each`: combinations that differ are not put together in groups. */
+struct findings *findings_new(bool each, struct arena *arena);
 /* Add what a batch sent. */
 void findings_add(struct findings *findings, const char *text);
 /* Batches that could not be carried out, or not to their end: `where` is what it was at. */

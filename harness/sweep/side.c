@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "packet_map.h"
+#include "packet.h"
 #include "sweep.h"
 
 /*
@@ -20,7 +20,10 @@
 #define SETTINGS                                                                                                               \
 	"net/ipv4/icmp_ratelimit=0", "net/ipv4/icmp_msgs_per_sec=10000000", "net/ipv4/icmp_msgs_burst=10000000",                \
 		"net/ipv4/ping_group_range=0 2147483647", "net/ipv4/tcp_no_metrics_save=1", "net/ipv4/tcp_invalid_ratelimit=0", \
-		"net/ipv4/tcp_challenge_ack_limit=2147483647"
+		"net/ipv4/tcp_challenge_ack_limit=2147483647", "net/ipv4/conf/all/rp_filter=0",                        \
+		"net/ipv4/conf/default/rp_filter=0"
+
+#define UPTIME (60 * PL_NSEC_PER_SEC)	/* of a reference stack */
 
 int64_t side_call(struct side *side, enum pl_op op, const int64_t arg[6])
 {
@@ -110,7 +113,7 @@ void side_drain(struct side *side, bool record)
 
 		if (!record || packet_is_noise(packet.bytes, packet.length))
 			continue;
-		length = packet_map(packet.bytes, packet.length, bytes, sizeof(bytes));
+		length = packet_map(packet.bytes, packet.length, side->names, bytes, sizeof(bytes));
 		side_record(side, "packet", (int64_t)packet.length, bytes, length)->bare = true;
 	}
 }
@@ -131,11 +134,12 @@ void side_unprivileged(struct side *side)
 
 /* --- opening ------------------------------------------------------------------------------------------------------------ */
 
-int side_open(struct side *side, const struct target_ops *ops, const struct pl_machine *machine, struct arena *arena,
-	      const char **error)
+int side_open(struct side *side, const struct target_ops *ops, const struct pl_machine *machine, bool packet_level,
+	      struct arena *arena, const char **error)
 {
 	static const char *const setting[] = { SETTINGS, NULL };
 	struct target_config *config = arena_alloc(arena, sizeof(*config));
+	int status;
 
 	*config = (struct target_config){
 		.link = { { .name = "tun0", .kind = PL_LINK_TUN, .mtu = 1500, .local = { htonl(LOCAL_ADDRESS) }, .prefix_length = 16 } },
@@ -148,8 +152,16 @@ int side_open(struct side *side, const struct target_ops *ops, const struct pl_m
 		.machine = machine,
 		.sysctl = setting,
 	};
+	if (packet_level) {
+		config->remote.s_addr = htonl(FAR_NETWORK);
+		config->remote_prefix_length = FAR_PREFIX;
+	}
 	*side = (struct side){ .arena = arena, .listener = -1, .datagrams = -1, .peer = -1 };
-	return ops->open(config, arena, &side->target, error);
+	status = ops->open(config, arena, &side->target, error);
+	/* A host that is compared has been up for a while. */
+	if (!status && ops->virtual_time)
+		ops->wait(side->target, UPTIME, 0);
+	return status;
 }
 
 void side_close(struct side *side)
@@ -171,7 +183,8 @@ static void close_at_once(struct side *side, const struct sweep_socket *socket, 
 
 void side_run(struct side *side, const struct combination *combination)
 {
-	const struct sweep_socket *socket = combination->probe->bare ? NULL : combination->socket;
+	bool bare = combination->probe->bare || combination->probe->packet_level;
+	const struct sweep_socket *socket = bare ? NULL : combination->socket;
 	bool lend_raw = side->without_raw && socket && socket->type == SOCK_RAW;
 	int64_t fd = -1;
 

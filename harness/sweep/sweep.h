@@ -63,7 +63,7 @@ struct sweep_probe {
 	unsigned groups;		/* so many first axes name the subject of a group in the report */
 	bool packets;			/* what leaves on the link is part of the records */
 	bool bare;			/* the call makes its own socket: there are no socket types and states */
-	bool packet_level;		/* its input is a packet, its state a stack's (packet.c) */
+	bool packet_level;		/* its input is a packet, its "socket" a state of the stack (packet.h) */
 	bool (*valid)(const struct combination *combination);	/* false: the place is left out; NULL: all are valid */
 	void (*run)(struct side *side, const struct combination *combination, int64_t fd);
 };
@@ -73,6 +73,7 @@ struct sweep_family {
 	const struct sweep_socket *const *socket;	/* NULL past the last */
 	const struct sweep_probe *const *probe;		/* NULL past the last */
 	int levels[4];			/* of the probes of options; LEVEL_OWN for the protocol's; -1 past the last */
+	bool privileged_only;
 };
 #define LEVEL_OWN (-2)
 
@@ -118,7 +119,8 @@ struct side {
 	struct record record[SWEEP_RECORDS];
 	unsigned records;
 	bool overflow;			/* there was more to record than there is room for */
-	void *packet_state;		/* packet.c's own */
+	const struct packet_names *names;	/* of the packet sweep; NULL otherwise */
+	struct far_end *far;		/* of the packet sweep, kept from combination to combination */
 };
 
 /* A call that must not wait: its result; WOULD_WAIT when it did not keep to that. */
@@ -140,8 +142,8 @@ void side_record_aftermath(struct side *side, int64_t fd);
 void side_drain(struct side *side, bool record);
 
 /* Open a target for a batch: 0, or a negative error with *error a message in the arena. */
-int side_open(struct side *side, const struct target_ops *ops, const struct pl_machine *machine, struct arena *arena,
-	      const char **error);
+int side_open(struct side *side, const struct target_ops *ops, const struct pl_machine *machine, bool packet_level,
+	      struct arena *arena, const char **error);
 void side_close(struct side *side);
 /* Without privileges: every capability is gone from the calls that follow. */
 void side_unprivileged(struct side *side);

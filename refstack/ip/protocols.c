@@ -3,12 +3,22 @@
 
 extern const struct ip_protocol icmp_protocol, igmp_protocol, tcp_protocol, udp_protocol, udplite_protocol;
 
+/* Multicast routers' protocol: a host without multicast routing knows it, and does nothing with it. */
+static bool pim_receive(struct pl_stack *stack, struct pktbuf *packet)
+{
+	pktbuf_free(stack, packet);
+	return false;
+}
+
+static const struct ip_protocol pim_protocol = { .number = IPPROTO_PIM, .receive = pim_receive };
+
 const struct ip_protocol *const ip_protocol_rows[] = {
 	&icmp_protocol,
 	&igmp_protocol,
 	&tcp_protocol,
 	&udp_protocol,
 	&udplite_protocol,
+	&pim_protocol,
 	NULL,
 };
 

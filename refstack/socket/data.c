@@ -59,6 +59,7 @@ static int64_t socket_write(struct pl_file *file, struct pl_call *call, struct m
 
 static uint32_t socket_poll(struct pl_file *file)
 {
+	file->sk->poll_unblocking = file->flags & O_NONBLOCK;
 	return file->sk->proto->poll(file->sk);
 }
 

@@ -118,6 +118,7 @@ struct sock {
 	bool has_descriptor;
 	uint8_t state;			/* enum tcp_state; datagram sockets use TCP_CLOSE and TCP_ESTABLISHED */
 	uint8_t shutdown;		/* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
+	bool poll_unblocking;		/* the poll at hand is of an O_NONBLOCK descriptor: EAGAIN after it does no harm */
 	uint8_t reuse, reuseport;	/* sk_reuse is small integer: 2 is forced */
 	uint64_t flag;			/* 1 << SF_* */
 	int type, protocol;

@@ -128,7 +128,7 @@ void tcp_ecn_check_ce(struct tcp_sock *tp, const struct tcp_segment *segment)
 /* The sender has reduced its window, perhaps to a single packet: do not make it wait for the acknowledgement of data. */
 void tcp_ecn_accept_cwr(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
-	if (!(segment->flags & TH_CWR))
+	if (!(segment->flags & TH_CWR) || !(tp->ecn_flags & ECN_OK))
 		return;
 	tp->ecn_flags &= (uint16_t)~ECN_DEMAND_CWR;
 	if (segment->seq != segment->end_seq)

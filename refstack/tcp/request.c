@@ -412,11 +412,17 @@ enum request_check tcp_request_check(struct tcp_request *request, const struct t
 		repeated_syn(request, segment);
 		return REQUEST_DONE;
 	}
+	bool in_window = tcp_in_window(segment->seq, segment->end_seq, request->rcv_nxt, request->rcv_nxt + request->rcv_wnd);
+	/* RFC 5961 3.2: a reset within the window but not at its left edge is answered, and has to come again with the right number. */
+	if (flags & TH_RST && in_window && segment->seq != request->rcv_nxt && !v.stale && !v.bad_echo && !fastopen) {
+		if (!tcp_oow_limited(stack, segment, CNT_TcpExt_TCPACKSkippedSynRecv, &request->last_oow_ack_time))
+			tcp_request_ack(request, segment);
+		return REQUEST_DONE;
+	}
 	/* RFC 9293 3.10.7.4, SYN-RECEIVED: an acknowledgement of something never sent. */
 	if (flags & TH_ACK && !fastopen && segment->ack != request->snt_isn + 1)
 		return REQUEST_NOT_OURS;
-	if (v.stale || v.bad_echo ||
-	    !tcp_in_window(segment->seq, segment->end_seq, request->rcv_nxt, request->rcv_nxt + request->rcv_wnd)) {
+	if (v.stale || v.bad_echo || !in_window) {
 		out_of_place(request, segment, &v);
 		return REQUEST_DONE;
 	}

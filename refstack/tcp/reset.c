@@ -84,7 +84,7 @@ void tcp_send_reset(struct pl_stack *stack, struct tcp_sock *tp, const struct tc
 	/* A segment for nobody may still have come to an address that is not ours (a group's, a broadcast). */
 	if (!tp && segment->packet->route && segment->packet->route->type != RTN_LOCAL)
 		return;
-	struct detached d = { .header = answer(segment), .tos = segment->ip_tos };
+	struct detached d = { .header = answer(segment), .tos = segment->ip_tos & ~3 };
 	d.options.md5 = reset_key(stack, tp, segment, &refused);
 	if (refused)
 		return;
@@ -133,7 +133,7 @@ void tcp_request_ack(struct tcp_request *request, const struct tcp_segment *segm
 {
 	struct pl_stack *stack = request->listener->sk.stack;
 	const struct tcp_sock *child = request->fastopen;
-	struct detached d = { .header = answer(segment), .tos = segment->ip_tos };
+	struct detached d = { .header = answer(segment), .tos = segment->ip_tos & ~3 };
 	/* A Fast Open child may have sent data after its SYN-ACK. */
 	d.header.seq = child ? child->snd_nxt : request->snt_isn + 1;
 	d.header.ack = request->rcv_nxt;

@@ -200,7 +200,8 @@ static int64_t udp_ioctl(struct sock *sk, unsigned long request, void *argument)
 
 static uint32_t udp_poll(struct sock *sk)
 {
-	if (!(sk->shutdown & RCV_SHUTDOWN))
+	/* Whoever would block must not be told of a datagram whose checksum is wrong. */
+	if (!(sk->shutdown & RCV_SHUTDOWN) && !sk->poll_unblocking)
 		udp_first_length(sk);
 	return datagram_poll(sk);
 }
