@@ -61,6 +61,7 @@ struct pl_stack {
 	bool settling, in_softirq;
 	struct pl_usage usage;
 
+	unsigned packet_sockets;	/* so many; without any no frame is copied */
 	uint64_t capabilities;
 	uint32_t uid, gid;
 };

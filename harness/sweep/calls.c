@@ -32,6 +32,11 @@ static int64_t protocol_at(unsigned index)
 	return index < 256 ? index : beyond[index - 256];
 }
 
+int64_t combination_protocol(const struct combination *combination)
+{
+	return protocol_at(combination->index[2]);
+}
+
 static void protocol_print(const struct combination *combination, unsigned index, struct text *text)
 {
 	text_add(text, "%lld", (long long)protocol_at(index));

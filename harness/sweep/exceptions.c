@@ -167,6 +167,7 @@ struct known_row {
 	const char *reason;
 };
 
+#define MPTCP 262
 #define NO_PROCESSES "there are no processes to be found or not: any number is taken for one"
 
 static const struct known_row knowns[] = {
@@ -178,6 +179,8 @@ const char *exception_known(const struct combination *combination, const struct 
 {
 	unsigned request;
 
+	if (combination->probe == &probe_socket && combination_protocol(combination) == MPTCP)
+		return "MPTCP is out of scope: as a kernel without it";
 	if (combination->probe != &probe_ioctl)
 		return NULL;
 	request = combination_request(combination);

@@ -13,4 +13,7 @@ extern const struct sweep_probe probe_socket, probe_bind, probe_connect, probe_l
 unsigned combination_request(const struct combination *combination);
 const char *combination_request_link(const struct combination *combination);
 
+/* Of a combination of probe_socket: the protocol. */
+int64_t combination_protocol(const struct combination *combination);
+
 #endif

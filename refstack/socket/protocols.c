@@ -1,4 +1,5 @@
 /* Which protocol a socket(2) call gets: what Linux has in inetsw[]. */
+#include "../packet/packet.h"
 #include "file.h"
 
 #include <linux/capability.h>
@@ -29,8 +30,13 @@ int protocol_find(struct pl_stack *stack, int family, int type, int protocol, co
 		return -EAFNOSUPPORT;
 	if (type < 0 || type >= SOCK_PACKET + 1)
 		return -EINVAL;
-	if (family != AF_INET || type == SOCK_PACKET)
+	if (family != AF_INET)
 		return -EAFNOSUPPORT;
+	if (type == SOCK_PACKET) {	/* the old name of packet sockets: the protocol is an Ethernet type */
+		*proto = &packet_proto;
+		*number = protocol;
+		return capable(stack, CAP_NET_RAW) ? 0 : -EPERM;
+	}
 	if (protocol < 0 || protocol >= IPPROTO_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {

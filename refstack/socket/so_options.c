@@ -490,7 +490,7 @@ static int64_t get_protocol(struct sock *sk, struct option_out *out)
 
 static int64_t get_domain(struct sock *sk, struct option_out *out)
 {
-	return out->number = AF_INET, 0;
+	return out->number = sk->proto->family ? sk->proto->family : AF_INET, 0;
 }
 
 static int64_t get_error(struct sock *sk, struct option_out *out)

@@ -72,6 +72,7 @@ struct ip_options {
 struct proto {
 	const char *name;		/* as in /proc/net/protocols */
 	int type;			/* SOCK_STREAM, ... */
+	int family;			/* SO_DOMAIN; 0: AF_INET */
 	int protocol;			/* IPPROTO_*; 0 with IPPROTO_RAW sockets: any */
 	size_t size;			/* of its socket structure, which starts with struct sock */
 	int (*init)(struct sock *sk);	/* after the common part; 0 or -errno */

@@ -60,7 +60,9 @@ static struct tcp_out_header answer(const struct tcp_segment *segment)
 static const struct tcp_md5_key *reset_key(struct pl_stack *stack, const struct tcp_sock *tp, const struct tcp_segment *segment,
 					   bool *refused)
 {
-	*refused = false;
+	*refused = segment->option.bad_md5;
+	if (*refused)
+		return NULL;
 	if (tp)
 		return tcp_md5_lookup(tp, segment->source);
 	if (!segment->option.has_md5)

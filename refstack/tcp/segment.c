@@ -16,6 +16,7 @@
 #define OPT_SACK 5
 #define OPT_TIMESTAMP 8
 #define OPT_MD5 19
+#define MD5_OPTION_LENGTH 18
 #define OPT_FASTOPEN 34
 #define OPT_ACCECN0 172
 #define OPT_ACCECN1 174
@@ -137,8 +138,11 @@ static void parse_options(struct tcp_segment *segment, const uint8_t *at, int le
 			left--;
 			continue;
 		}
-		if (left < 2 || at[1] < 2 || at[1] > left)
+		/* Where a signature would still have room, nobody can tell whether one follows: it counts as a wrong one. */
+		if (left < 2 || at[1] < 2 || at[1] > left) {
+			segment->option.bad_md5 |= left >= MD5_OPTION_LENGTH;
 			return;
+		}
 		parse_option(segment, kind, at + 2, at[1] - 2);
 		left -= at[1];
 		at += at[1];
