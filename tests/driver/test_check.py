@@ -142,9 +142,11 @@ def blocks():
 
 @pytest.mark.parametrize('line,text', [pytest.param(line, text, id=f'line-{line}') for line, text in blocks()])
 def test_examples_of_the_language(line, text, tmp_path):
-    """Every example in the language's description is a script that is accepted, every word explained."""
+    """Every example in the language's description is a script that is accepted, every word explained, and that passes."""
     result = check('--strict', script(tmp_path, text))
     assert (result.returncode, result.stderr) == (0, ''), f'docs/language.md:{line}'
+    result = subprocess.run([PLUMBLINE, 'run', script(tmp_path, text)], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == (4 if 'psp_udp_port' in text else 0), f'docs/language.md:{line}\n{result.stdout}'
 
 
 @pytest.mark.skipif('PACKETDRILL' not in os.environ, reason='PACKETDRILL does not name a checkout of google/packetdrill')
