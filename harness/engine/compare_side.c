@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../wire/ipopt.h"
+#include "../wire/layer.h"
 #include "run.h"
 
 #define TIME_OF_DAY_SLACK_MS 20
@@ -102,6 +103,39 @@ static struct side_flow *flow_of(struct side *side, const struct packet *packet,
 static uint32_t distance(uint32_t a, uint32_t b)
 {
 	return a - b < b - a ? a - b : b - a;
+}
+
+/*
+ * A reset without ACK has the number that the segment it answers acknowledged (RFC 9293 3.10.7.1), which the script may have
+ * taken from another connection of the same ends, or from none: then it is what the script says there. False: no segment is found.
+ */
+static bool name_reset(const struct side *side, const struct side_packet *packet, struct layer *tcp)
+{
+	const struct trace *trace = side->trace;
+
+	for (unsigned i = packet->index; i-- > 0;) {
+		const struct trace_entry *entry = &trace->entry[i];
+		const struct layer *said = entry->kind == TRACE_PACKET_IN ? packet_layer(entry->packet, LAYER_TCP) : NULL;
+		struct arena *arena;
+		struct packet live;
+		const struct layer *sent;
+		bool answers;
+
+		if (!said || !wire_known(said, WF_TCP_ACK))
+			continue;
+		arena = arena_new();
+		packet_decode(entry->bytes, entry->length, trace->ethernet_links >> entry->link & 1, arena, &live);
+		sent = packet_layer(&live, LAYER_TCP);
+		answers = sent && wire_get(sent, WF_TCP_ACK) == wire_get(tcp, WF_TCP_SEQ) &&
+			  wire_get(sent, WF_TCP_SPORT) == wire_get(tcp, WF_TCP_DPORT);
+		arena_free(arena);
+		if (!answers)
+			continue;
+		wire_set(tcp, WF_TCP_SEQ, wire_get(said, WF_TCP_ACK));
+		wire_set(tcp, WF_TCP_END, wire_get(said, WF_TCP_ACK));
+		return true;
+	}
+	return false;
 }
 
 /* A connection's first number is that of its first SYN; a new SYN begins a new one. What never had one is as it stands. */
@@ -249,7 +283,8 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 	if (packet->packet->quoted)
 		name_quoted(side, packet->packet->quoted);
 	if (transport && transport->kind == LAYER_TCP) {
-		name_sequence(flow, transport);
+		if ((tcp_flags(transport) & (WIRE_RST | WIRE_ACK)) != WIRE_RST || !name_reset(side, packet, transport))
+			name_sequence(flow, transport);
 		name_options(flow, packet, transport);
 	}
 	if (ip)
