@@ -116,19 +116,23 @@ bool marshal_request_arg_build(struct marshalled *m, unsigned i, const struct ex
 
 void marshal_request_arg_check(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)
 {
-	if (m->memory[i] && m->call.result >= 0)
+	const struct request_row *row = request_row(m->call.op, (unsigned long)m->call.arg[1]);
+
+	if (m->memory[i] && row->out && m->call.result >= 0)
 		type_compare(m->run, m->type[i], expr, m->memory[i], m->type[i]->size, "value", text);
 }
 
 void marshal_request_arg_print(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)
 {
 	const struct type *type = m->type[i];
+	bool scalar;
 
 	if (!m->memory[i] || m->call.result < 0) {
 		expr_print(m->run, expr, text);
 		return;
 	}
-	text_add(text, "%s", type->kind == TYPE_STRUCT ? "" : "[");
+	scalar = type->kind != TYPE_STRUCT && type->kind != TYPE_IFCONF;
+	text_add(text, "%s", scalar ? "[" : "");
 	type_print(m->run, type, m->memory[i], type->size, text);
-	text_add(text, "%s", type->kind == TYPE_STRUCT ? "" : "]");
+	text_add(text, "%s", scalar ? "]" : "");
 }

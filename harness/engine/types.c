@@ -191,6 +191,8 @@ static const struct type *type_guess(const struct expr *expr)
 /* A table may say bytes or a struct where the script gives a number (an opaque value), or a number where it gives bytes. */
 static const struct type *type_settle(const struct type *type, const struct expr *expr)
 {
+	if (type && (type->kind == TYPE_POINTER || type->kind == TYPE_IFCONF))
+		return type;
 	if (!type || (expr->kind == EXPR_STRING && type->kind != TYPE_TEXT && type->kind != TYPE_ADDRESS))
 		return type_guess(expr);
 	if ((type->kind == TYPE_BYTES || type->kind == TYPE_TEXT || type->kind == TYPE_OPAQUE) && expr->kind != EXPR_STRING)
@@ -224,6 +226,12 @@ bool type_build(const struct run *run, const struct type *type, const struct exp
 	case TYPE_STAMPS:
 		*length = 3 * sizeof(struct timespec);
 		return stamps_eval(run, expr, &value, error);
+	case TYPE_POINTER:
+		*length = type->size;
+		return pointer_build(run, expr, to, error);
+	case TYPE_IFCONF:
+		*length = type->size;
+		return ifconf_build(run, expr, to, error);
 	case TYPE_ATTRIBUTES:
 		return attributes_build(run, expr, to, room, length, error);
 	default:
@@ -379,6 +387,10 @@ bool type_compare(const struct run *run, const struct type *type, const struct e
 		return array_compare(run, type, expr, bytes, length, name, text);
 	case TYPE_STAMPS:
 		return stamps_compare(run, expr, bytes, length, name, text);
+	case TYPE_POINTER:
+		return pointer_compare(expr, bytes, name, text);
+	case TYPE_IFCONF:
+		return ifconf_compare(run, expr, bytes, name, text);
 	case TYPE_ATTRIBUTES:
 		return attributes_compare(run, expr, bytes, length, name, text);
 	default:
@@ -428,6 +440,12 @@ void type_print(const struct run *run, const struct type *type, const uint8_t *b
 		return;
 	case TYPE_STAMPS:
 		stamps_print(run, bytes, length, text);
+		return;
+	case TYPE_POINTER:
+		pointer_print(bytes, text);
+		return;
+	case TYPE_IFCONF:
+		ifconf_print(run, bytes, text);
 		return;
 	case TYPE_ATTRIBUTES:
 		attributes_print(bytes, length, text);

@@ -18,6 +18,8 @@ enum type_kind {
 	TYPE_OPAQUE,		/* as long as it comes, read by the members that a script names: TCP_INFO */
 	TYPE_STRUCT, TYPE_ARRAY,
 	TYPE_STAMPS,		/* struct scm_timestamping: {scm_sec=, scm_nsec=} in script time, and only its first stamp */
+	TYPE_POINTER,		/* to a text */
+	TYPE_IFCONF,		/* struct ifconf, with the array that it points to */
 	TYPE_ATTRIBUTES,	/* netlink attributes: {TCP_NLA_BUSY=123, ...} */
 };
 

@@ -29,6 +29,9 @@ const struct request_row *request_row(enum pl_op op, unsigned long request)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].op == op && rows[i].request == request)
 			return &rows[i];
+	for (unsigned i = 0; op == PL_OP_ioctl && i < interface_request_count; i++)
+		if (interface_requests[i].request == request)
+			return &interface_requests[i];
 	return op == PL_OP_fcntl ? &plain_fcntl : &unknown_ioctl;
 }
 
@@ -37,5 +40,8 @@ bool requests_have_member(const char *name)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (type_has_member(rows[i].type, name))
 			return true;
-	return false;
+	for (unsigned i = 0; i < interface_request_count; i++)
+		if (type_has_member(interface_requests[i].type, name))
+			return true;
+	return ifconf_has_member(name);
 }

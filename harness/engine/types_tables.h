@@ -30,6 +30,18 @@ bool options_have_member(const char *name);
 bool controls_have_member(const char *name);
 bool requests_have_member(const char *name);
 
+/* types_interface.c */
+extern const struct request_row interface_requests[];
+extern const unsigned interface_request_count;
+extern const struct type type_ifconf;
+bool ifconf_has_member(const char *name);
+bool pointer_build(const struct run *run, const struct expr *expr, uint8_t *to, const char **error);
+bool pointer_compare(const struct expr *expr, const uint8_t *bytes, const char *name, struct text *text);
+void pointer_print(const uint8_t *bytes, struct text *text);
+bool ifconf_build(const struct run *run, const struct expr *expr, uint8_t *to, const char **error);
+bool ifconf_compare(const struct run *run, const struct expr *expr, const uint8_t *bytes, const char *name, struct text *text);
+void ifconf_print(const struct run *run, const uint8_t *bytes, struct text *text);
+
 /* types_odd.c */
 const struct expr *type_member_value(const struct expr *expr, unsigned i);
 bool stamps_eval(const struct run *run, const struct expr *expr, int64_t *nanoseconds, const char **error);
