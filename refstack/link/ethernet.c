@@ -29,18 +29,17 @@ static uint8_t packet_type(const struct link *link, const uint8_t destination[ET
 	return memcmp(destination, ethernet_broadcast, ETH_ALEN) ? PACKET_MULTICAST : PACKET_BROADCAST;
 }
 
-/* The protocol of the packet, in host order, with a tag that only carries a priority taken off. 0: nothing that goes on. */
+/* The protocol of the packet, in host order, with tags that only carry a priority taken off. 0: nothing that goes on. */
 static uint16_t packet_protocol(struct pktbuf *packet, uint16_t protocol)
 {
-	const uint8_t *tag;
+	while (protocol == ETH_P_8021Q || protocol == ETH_P_8021AD) {
+		const uint8_t *tag = pktbuf_at(packet, 0, VLAN_TAG);
 
-	if (protocol != ETH_P_8021Q && protocol != ETH_P_8021AD)
-		return protocol;
-	tag = pktbuf_at(packet, 0, VLAN_TAG);
-	if (!tag || ((tag[0] << 8 | tag[1]) & VLAN_MASK))
-		return 0;
-	protocol = (uint16_t)(tag[2] << 8 | tag[3]);
-	pktbuf_pull(packet, VLAN_TAG);
+		if (!tag || ((tag[0] << 8 | tag[1]) & VLAN_MASK))
+			return 0;
+		protocol = (uint16_t)(tag[2] << 8 | tag[3]);
+		pktbuf_pull(packet, VLAN_TAG);
+	}
 	return protocol;
 }
 
