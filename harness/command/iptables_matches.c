@@ -17,6 +17,8 @@
 #include <linux/netfilter/xt_owner.h>
 #include <linux/netfilter/xt_pkttype.h>
 #include <linux/netfilter/xt_quota.h>
+#include <linux/netfilter/xt_rpfilter.h>
+#include <linux/netfilter/xt_socket.h>
 #include <linux/netfilter/xt_statistic.h>
 #include <linux/netfilter/xt_string.h>
 #include <linux/netfilter/xt_tcpmss.h>
@@ -589,6 +591,24 @@ static bool pkttype_read(struct iptables_part *part, unsigned which, const char 
 	return rule->pkttype >= 0;
 }
 
+static bool socket_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const uint8_t flags[] = { XT_SOCKET_TRANSPARENT, XT_SOCKET_NOWILDCARD, XT_SOCKET_RESTORESKMARK };
+
+	((struct xt_socket_mtinfo3 *)part->data)->flags |= flags[which];
+	return true;
+}
+
+static bool rpfilter_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
+{
+	static const uint8_t flags[] = { XT_RPFILTER_LOOSE, XT_RPFILTER_VALID_MARK, XT_RPFILTER_ACCEPT_LOCAL, XT_RPFILTER_INVERT };
+
+	((struct xt_rpfilter_info *)part->data)->flags |= flags[which];
+	return true;
+}
+
+#define SWITCH(name) { name, true, false }
+
 /* --- text ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool comment_read(struct iptables_part *part, unsigned which, const char *value, const char *second, bool invert)
@@ -670,6 +690,10 @@ const struct iptables_extension iptables_matches[] = {
 	  NULL, owner_read, needs_option },
 	{ "pkttype", 0, sizeof(struct xt_pkttype_info), 0, .options = OPTIONS(VALUE("pkt-type")), NULL, pkttype_read, needs_option },
 	{ "quota", 0, sizeof(struct xt_quota_info), 0, .options = OPTIONS(VALUE("quota")), NULL, quota_read, needs_option },
+	{ "rpfilter", 0, sizeof(struct xt_rpfilter_info), 0,
+	  .options = OPTIONS(SWITCH("loose"), SWITCH("validmark"), SWITCH("accept-local"), SWITCH("invert")), NULL, rpfilter_read },
+	{ "socket", 3, sizeof(struct xt_socket_mtinfo3), 0,
+	  .options = OPTIONS(SWITCH("transparent"), SWITCH("nowildcard"), SWITCH("restore-skmark")), NULL, socket_read },
 	{ "statistic", 0, sizeof(struct xt_statistic_info), 0,
 	  .options = OPTIONS(PLAIN("mode"), VALUE("probability"), VALUE("every"), PLAIN("packet")), NULL, statistic_read, statistic_finish },
 	{ "string", 1, sizeof(struct xt_string_info), 0,

@@ -50,7 +50,7 @@ const char *pl_filter_unknown(const struct pl_filter_table *table);
 
 struct pl_filter_table *pl_filter_copy(const struct pl_filter_table *table);	/* NULL: no memory */
 
-/* Of the lists above; all return NULL when there is none, or no memory. */
+/* Of the lists above; all return NULL when there is none, no memory, or the entry is shorter than its own structure. */
 struct pl_filter_chain *pl_filter_chain_find(const struct pl_filter_table *table, const char *name);
 struct pl_filter_chain *pl_filter_chain_add(struct pl_filter_table *table, const char *name);	/* a user chain, in order of name */
 struct pl_filter_rule *pl_filter_rule_new(const struct ipt_entry *entry);	/* a copy, in no list yet */

@@ -2,7 +2,7 @@
 #include "extensions.h"
 
 static const struct match_type *const match_groups[] = { matches_of_ports, matches_of_packets, matches_of_rates,
-							 matches_of_connections };
+							 matches_of_connections, matches_of_routes };
 static const struct target_type *const target_groups[] = { targets_of_marks, targets_of_headers, targets_of_tcpmss,
 							   targets_of_nat, targets_of_reject, targets_of_tproxy };
 

@@ -4,7 +4,8 @@
 
 #include "tables.h"
 
-extern const struct match_type matches_of_ports[], matches_of_packets[], matches_of_rates[], matches_of_connections[];
+extern const struct match_type matches_of_ports[], matches_of_packets[], matches_of_rates[], matches_of_connections[],
+	matches_of_routes[];
 extern const struct target_type targets_of_marks[], targets_of_headers[], targets_of_tcpmss[], targets_of_nat[],
 	targets_of_reject[], targets_of_tproxy[];
 

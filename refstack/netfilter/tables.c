@@ -38,7 +38,7 @@ static int table_id(const char *name)
 
 struct pl_filter_rule *pl_filter_rule_new(const struct ipt_entry *entry)
 {
-	struct pl_filter_rule *rule = calloc(1, sizeof(*rule));
+	struct pl_filter_rule *rule = entry->next_offset >= sizeof(*entry) ? calloc(1, sizeof(*rule)) : NULL;
 
 	if (!rule)
 		return NULL;

@@ -4,9 +4,7 @@
  */
 #include <arpa/inet.h>
 
-#include "../tcp/conn.h"
-#include "../udp/udp.h"
-#include "extensions.h"
+#include "sockets.h"
 
 #include <linux/netfilter/xt_TPROXY.h>
 
@@ -23,75 +21,23 @@ static struct in_addr listener_address(const struct rule_packet *at, uint32_t gi
 	return (struct in_addr){ at->ip->daddr };
 }
 
-/* Who has the connection of the packet's own addresses already. *transparent: he may take it. False: nobody. */
-static bool find_connected(const struct rule_packet *at, uint16_t source, uint16_t destination, struct sock **sk,
-			   bool *transparent)
-{
-	struct in_addr from = { at->ip->saddr }, to = { at->ip->daddr };
-	int ifindex = at->packet->input_ifindex;
-
-	*sk = NULL;
-	if (at->ip->protocol == IPPROTO_UDP) {
-		*sk = udp_lookup(at->stack, false, from, source, to, destination, ifindex);
-		if (*sk && ((*sk)->state != TCP_ESTABLISHED || !(*sk)->local.s_addr))
-			*sk = NULL;
-		*transparent = *sk && sock_flag(*sk, SF_TRANSPARENT);
-		return *sk;
-	}
-	const struct filter_tcp *tcp = transport_at(at, 0, sizeof(*tcp));
-	struct tcp_entry *entry = tcp_entry_find(at->stack, to, destination, from, source, ifindex);
-	if (!entry)
-		return false;
-	switch (entry->kind) {
-	case TCP_ENTRY_SOCKET:
-		*transparent = sock_flag(&((struct tcp_sock *)((char *)entry - offsetof(struct tcp_sock, entry)))->sk,
-					 SF_TRANSPARENT);
-		return true;
-	case TCP_ENTRY_REQUEST:
-		*transparent = sock_flag(&((struct tcp_request *)entry)->listener->sk, SF_TRANSPARENT);
-		return true;
-	case TCP_ENTRY_TIMEWAIT:
-		*transparent = ((struct tcp_timewait *)entry)->transparent;
-		/* A new connection in its place is the listener's. */
-		return !tcp || (tcp->flags & (FILTER_SYN | FILTER_RST | FILTER_ACK | FILTER_FIN)) != FILTER_SYN;
-	}
-	return false;
-}
-
-static struct sock *find_listener(const struct rule_packet *at, uint16_t source, struct in_addr address, uint16_t port)
-{
-	struct in_addr from = { at->ip->saddr };
-	int ifindex = at->packet->input_ifindex;
-
-	if (at->ip->protocol == IPPROTO_TCP) {
-		struct tcp_sock *listener = tcp_listener_find(at->stack, address, port, from, source, ifindex);
-
-		return listener ? &listener->sk : NULL;
-	}
-	struct sock *sk = udp_lookup(at->stack, false, from, source, address, port, ifindex);
-	return sk && sk->state != TCP_ESTABLISHED ? sk : NULL;
-}
-
 static enum target_verdict give_to_socket(struct rule_packet *at, uint32_t address, uint16_t port, uint32_t mark, uint32_t mask)
 {
 	const uint16_t *ports = transport_at(at, 0, 4);
-	bool transparent = false;
-	struct sock *sk;
+	struct filter_socket found;
 
 	if (!ports || at->fragment)
 		return TARGET_DROP;
-	if (!find_connected(at, ntohs(ports[0]), ntohs(ports[1]), &sk, &transparent)) {
-		sk = find_listener(at, ntohs(ports[0]), listener_address(at, address), ntohs(port ? port : ports[1]));
-		transparent = sk && sock_flag(sk, SF_TRANSPARENT);
-	}
-	if (!transparent)
+	if (!filter_find_connected(at, &found))
+		filter_find_listener(at, listener_address(at, address), ntohs(port ? port : ports[1]), &found);
+	if (!found.is_transparent)
 		return TARGET_DROP;
 	at->packet->mark = (at->packet->mark & ~mask) ^ mark;
 	if (at->packet->assigned)
 		sock_put(at->packet->assigned);
-	if (sk)
-		sock_hold(sk);
-	at->packet->assigned = sk;	/* NULL: its own addresses lead to it */
+	if (found.sk)
+		sock_hold(found.sk);
+	at->packet->assigned = found.sk;
 	return TARGET_ACCEPT;
 }
 

@@ -63,9 +63,11 @@ static void add_rule(struct pl_stack *stack, const uint8_t *bytes, size_t size)
 	if (entry->next_offset <= size + sizeof(*entry)) {
 		struct pl_filter_rule *rule = pl_filter_rule_new(entry);
 
-		rule->next = table->chains->rules;
-		table->chains->rules = rule;
-		pl_filter_set(stack, table);
+		if (rule) {
+			rule->next = table->chains->rules;
+			table->chains->rules = rule;
+			pl_filter_set(stack, table);
+		}
 	}
 	free(entry);
 	pl_filter_free(table);

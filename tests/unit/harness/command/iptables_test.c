@@ -156,7 +156,9 @@ Test(iptables, rules_are_the_programs)
 		"-t nat -A PREROUTING -p tcp -j DNAT --to-destination :8080 --persistent", "-t nat -A PREROUTING -p tcp --dport 1000:1010 -j DNAT --to-destination 10.0.0.1:2000-2010/1000",
 		"-t nat -A POSTROUTING -j SNAT --to-source 10.0.0.1", "-t nat -A POSTROUTING -p tcp -j SNAT --to-source 10.0.0.1-10.0.0.4:1000-2000 --random-fully",
 		"-t nat -A POSTROUTING -o tun0 -j MASQUERADE", "-t nat -A POSTROUTING -p udp -j MASQUERADE --to-ports 1000-2000 --random",
-		"-t nat -A PREROUTING -j NETMAP --to 10.0.0.0/24", "-t raw -A PREROUTING -j NOTRACK", "-t raw -A OUTPUT -j CT --notrack",
+		"-t nat -A PREROUTING -j NETMAP --to 10.0.0.0/24", "-t raw -A PREROUTING -j NOTRACK", "-t mangle -A PREROUTING -p tcp -m socket -j MARK --set-mark 1",
+		"-t mangle -A PREROUTING -m socket --transparent --nowildcard --restore-skmark -j DROP", "-t raw -A PREROUTING -m rpfilter --invert -j DROP",
+		"-t mangle -A PREROUTING -m rpfilter --loose --validmark --accept-local", "-t raw -A OUTPUT -j CT --notrack",
 	};
 
 	if (!own_namespace())
