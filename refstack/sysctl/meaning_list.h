@@ -233,7 +233,7 @@ ACTS(CONF, force_igmp_version, "IGMP version to use whatever the queriers speak;
 ACTS(CONF, forwarding, "forward packets that came by this link")
 ACTS(CONF, igmpv2_unsolicited_report_interval, "milliseconds within which an IGMPv1 or IGMPv2 report is repeated")
 ACTS(CONF, igmpv3_unsolicited_report_interval, "milliseconds within which an IGMPv3 report is repeated")
-PENDING(CONF, ignore_routes_with_linkdown, "do not use routes of links without carrier", "links have no carrier")
+ACTS(CONF, ignore_routes_with_linkdown, "do not use routes of links without carrier")
 INERT(CONF, log_martians, "log packets with impossible addresses", "the stack prints nothing")
 INERT(CONF, mc_forwarding, "forward multicast", "can only be read; a multicast routing daemon sets it, and there is none")
 ACTS(CONF, medium_id, "number of the medium the link is on, for proxy ARP")

@@ -23,7 +23,7 @@ def listed(*arguments):
 
 def definitions():
     """name: field, from the definition list itself."""
-    folders = {"CORE": "net.core", "IPV4": "net.ipv4", "ROUTE": "net.ipv4.route", "IPV6": "net.ipv6"}
+    folders = {"CORE": "net.core", "IPV4": "net.ipv4", "ROUTE": "net.ipv4.route", "IPV6": "net.ipv6", "NETFILTER": "net.netfilter"}
     text = (ROOT / "refstack/sysctl/sysctl_list.h").read_text()
     fields = {}
     for macro, arguments in re.findall(r"^(SYSCTL|SYSCTL_FIRST|SYSCTL_FIRST_VIEW|CONF|NEIGH|NEIGH_DEFAULT|NEIGH_VIEW)\((.*)\)$", text, re.M):
