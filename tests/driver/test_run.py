@@ -453,3 +453,44 @@ def test_both_targets_give_the_same_verdicts(scripts):
             verdicts[line['path']].append((line['verdict'], line['line']))
     assert len(verdicts) == 4
     assert all(first == second for first, second in verdicts.values())
+
+
+def reasons(tmp_path, text):
+    path = tmp_path / 'script.pkt'
+    path.write_text(text)
+    result = plumbline('run', '--format', 'json', path)
+    return [(line['path'].removeprefix(str(path)), line['verdict'], line['line'], line['reason'])
+            for line in map(json.loads, result.stdout.splitlines())]
+
+
+def test_rows_of_a_table_are_reported_by_name(tmp_path):
+    text = 'table {\ncase | R\nright | 0\nwrong | 1\n}\n0 socket(..., SOCK_DGRAM, 0) = 3\n+0 close(3) = R\n'
+    assert reasons(tmp_path, text) == [('[right]', 'pass', None, None),
+                                       ('[wrong]', 'fail', 7, 'close: expected result 1 but got 0')]
+    path = tmp_path / 'script.pkt'
+    assert 'script.pkt[wrong]' in plumbline('run', '--format', 'tap', path).stdout
+    suite = ElementTree.fromstring(plumbline('run', '--format', 'junit', path).stdout)
+    assert sum('[right]' in ElementTree.tostring(case, encoding='unicode') for case in suite.iter('testcase')) == 1
+    assert plumbline('run', f'{path}[right]').returncode == 0
+
+
+@pytest.mark.parametrize('text,line,reason', [
+    ('0 sysctl net.ipv4.ip_default_ttl == 65\n', 1, 'sysctl net.ipv4.ip_default_ttl: expected "65", actual "64"'),
+    ('0 sysctl net.ipv4.ip_default_ttl = 300\n', 1,
+     'sysctl net.ipv4.ip_default_ttl = "300": expected success, but it failed with EINVAL (Invalid argument)'),
+    ('0 sysctl net.ipv4.nothing == 1\n', 1, 'sysctl net.ipv4.nothing cannot be read: ENOENT (No such file or directory)'),
+    ('0 let n = 70000\n+0 < udp n > 9 (1)\n', 2, "the packet cannot be made: 70000 does not fit the field 'sport'"),
+    ('0 let n = 0\n+0 let m = (1 / n)\n', 2, 'let m: the arithmetic has no result (a division by zero?)'),
+    ('if target == kernel { 0 let m = 1 }\n0 let n = m\n', 2, 'let n: unknown symbol m'),
+    ('0 < udp 1 > 9 (1)\nany order {\n+0 > icmp echo_reply\n+0 > icmp unreachable port_unreachable [udp 1 > 9 (1)]\n}\n', 3,
+     'outbound packet: timed out waiting for packet; none came until 2.000001'),
+    ('0 < fragment 0:16 of udp (2)\n', 1,
+     'the fragment cannot be made: the datagram has 10 bytes behind its IP header, no fragment reaches to 16'),
+    ('0 < arp who-has 10.0.0.1\n', 1, 'tun0 is no Ethernet link (--link=NAME,ethernet)'),
+    ('0 socket(..., SOCK_STREAM, 9999) = let s\n', 1,
+     'socket: expected result let s but got -1 EINVAL (Invalid argument)'),
+])
+def test_what_goes_wrong_with_the_language_s_own_events(tmp_path, text, line, reason):
+    (_, verdict, at, said), = reasons(tmp_path, text)
+    assert (at, said) == (line, reason)
+    assert verdict in ('fail', 'error')
