@@ -7,8 +7,7 @@
 #include <stddef.h>
 
 struct arena;
-
-#define IPTABLES_MOST_DATA 2048		/* bytes of one match's or target's data */
+struct shell_command;
 
 /* A match or target being read. */
 struct iptables_part {
@@ -43,9 +42,29 @@ struct iptables_extension {
 	const char *real_name;		/* that the kernel knows it by; NULL: its own */
 };
 
-extern const struct iptables_extension iptables_matches[], iptables_targets[];	/* end without a name */
+extern const struct iptables_extension iptables_matches[], iptables_more_matches[], iptables_targets[];	/* end without a name */
 const struct iptables_extension *iptables_match_find(const char *name);
 const struct iptables_extension *iptables_target_find(const char *name);
+
+/* --- a command ------------------------------------------------------------------------------------------------------ */
+#define IPTABLES_PARTS 10	/* matches of one rule */
+
+/* What one says. */
+struct iptables_words {
+	char operation;			/* the letter of -A, -D, ...; 0: none yet */
+	const char *table, *chain, *other;	/* other: the policy, or the new name */
+	uint32_t number;		/* of the rule; 0: by its text */
+	struct ipt_ip ip;
+	struct iptables_part *match[IPTABLES_PARTS];
+	unsigned matches;
+	struct iptables_part *target;
+	const char *jump;		/* what -j or -g names, NULL: nothing */
+	bool has_counters;
+	struct xt_counters counters;
+};
+/* False: it is of no form known here. Everything is of the arena. */
+bool iptables_parse(struct arena *arena, const struct shell_command *command, struct iptables_words *made);
+bool iptables_is_verdict(const char *name);	/* ACCEPT, DROP, RETURN */
 
 /* --- values ----------------------------------------------------------------------------------------------------------- */
 bool iptables_number(const char *text, unsigned long long most, unsigned long long *value);	/* as strtoull with base 0 */

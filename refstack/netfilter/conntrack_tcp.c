@@ -386,7 +386,8 @@ static enum reset judge_reset(const struct pl_stack *stack, const struct conntra
 {
 	const struct tracked_tcp_state *tcp = &conntrack->tcp;
 	const struct tracked_end *other = &tcp->seen[!segment->direction];
-	bool established = old == TRACKED_ESTABLISHED && conntrack->status & IPS_ASSURED, answered = conntrack->status & IPS_SEEN_REPLY;
+	bool established = old == TRACKED_ESTABLISHED && conntrack->status & IPS_ASSURED;
+	bool answered = conntrack->status & IPS_SEEN_REPLY;
 
 	if (is_closing(old))
 		return RESET_TAKEN;
@@ -478,57 +479,81 @@ static bool begins_anew(const struct tracked_tcp_state *tcp, const struct seen_s
 		(tcp->last_direction == segment->direction && tcp->last_kind == KIND_RST));
 }
 
+enum step { STEP_CHECK_WINDOW, STEP_TAKEN, STEP_PASSES, STEP_INVALID, STEP_REPEAT };
+
+/* What the table says of the segment, and where it knows too little. *old and *next: the states before and after it. */
+static enum step decide(struct pl_stack *stack, struct conntrack *conntrack, const struct seen_segment *segment,
+			enum tracked_tcp *old, enum tracked_tcp *next)
+{
+	struct tracked_tcp_state *tcp = &conntrack->tcp;
+	unsigned after_it = state_after(segment->direction, segment->kind, *old);
+	bool again = after_it == TRACKED_SYN_SENT && *old >= TRACKED_TIME_WAIT && *old != TRACKED_SYN_SENT2;
+
+	if (again && begins_anew(tcp, segment, *old)) {
+		conntrack_kill(stack, conntrack);
+		return STEP_REPEAT;
+	}
+	if (again || after_it == TO_IGNORE) {
+		if (!answers_noted_syn(tcp, segment)) {
+			note_unbelieved(tcp, segment, *old);
+			return STEP_PASSES;
+		}
+		begin_with_noted_syn(tcp, segment);
+		*old = TRACKED_SYN_SENT;
+		*next = TRACKED_SYN_RECV;
+		return STEP_CHECK_WINDOW;
+	}
+	if (after_it == TO_INVALID)
+		return STEP_INVALID;
+	*next = (enum tracked_tcp)after_it;
+	if (*next == TRACKED_TIME_WAIT && *old == TRACKED_LAST_ACK && segment->kind == KIND_ACK &&
+	    tcp->last_direction != segment->direction && tcp->last_kind == KIND_SYN && tcp->challenge_expected) {
+		tcp->challenge_expected = false;	/* RFC 5961's challenge: nothing is closed by it */
+		return STEP_PASSES;
+	}
+	if (*next == TRACKED_SYN_SENT2)
+		tcp->simultaneous = true;
+	if (*next == TRACKED_SYN_RECV && segment->direction == REPLY && segment->kind == KIND_ACK && tcp->simultaneous)
+		*next = TRACKED_ESTABLISHED;
+	if (*next != TRACKED_CLOSE || segment->kind != KIND_RST)
+		return STEP_CHECK_WINDOW;
+	switch (judge_reset(stack, conntrack, segment, *old)) {
+	case RESET_TAKEN:
+		return STEP_TAKEN;
+	case RESET_INVALID:
+		return STEP_INVALID;
+	case RESET_KEEPS_STATE:
+		*next = *old;
+		break;
+	case RESET_CHECK_WINDOW:
+		break;
+	}
+	return STEP_CHECK_WINDOW;
+}
+
 enum tracked track_tcp(struct pl_stack *stack, struct pktbuf *packet, struct conntrack *conntrack, enum ip_conntrack_info info,
 		       const struct nf_place *place)
 {
 	struct tracked_tcp_state *tcp = &conntrack->tcp;
 	struct seen_segment segment = { .direction = info_direction(info) };
-	enum tracked_tcp old = tcp->state;
+	enum tracked_tcp old, next = TRACKED_NONE;
 
 	if (!read_segment(stack, packet, place, &segment))
 		return TRACKED_INVALID;
 	if (!conntrack_is_confirmed(conntrack) && !begin(stack, conntrack, &segment))
 		return TRACKED_INVALID;
-	unsigned next = state_after(segment.direction, segment.kind, old);
-	bool ignored = next == TO_IGNORE;
-
-	if (next == TRACKED_SYN_SENT && old >= TRACKED_TIME_WAIT && old != TRACKED_SYN_SENT2) {
-		if (begins_anew(tcp, &segment, old)) {
-			conntrack_kill(stack, conntrack);
-			return TRACKED_REPEAT;
-		}
-		ignored = true;
-	}
-	if (ignored) {
-		if (!answers_noted_syn(tcp, &segment)) {
-			note_unbelieved(tcp, &segment, old);
-			return TRACKED_VALID;
-		}
-		begin_with_noted_syn(tcp, &segment);
-		old = TRACKED_SYN_SENT;
-		next = TRACKED_SYN_RECV;
-	} else if (next == TO_INVALID) {
+	old = tcp->state;
+	switch (decide(stack, conntrack, &segment, &old, &next)) {
+	case STEP_REPEAT:
+		return TRACKED_REPEAT;
+	case STEP_INVALID:
 		return TRACKED_INVALID;
-	} else if (next == TRACKED_TIME_WAIT && old == TRACKED_LAST_ACK && segment.kind == KIND_ACK &&
-		   tcp->last_direction != segment.direction && tcp->last_kind == KIND_SYN && tcp->challenge_expected) {
-		tcp->challenge_expected = false;	/* RFC 5961's challenge: nothing is closed by it */
+	case STEP_PASSES:
 		return TRACKED_VALID;
-	} else if (next == TRACKED_SYN_SENT2) {
-		tcp->simultaneous = true;
-	} else if (next == TRACKED_SYN_RECV && segment.direction == REPLY && segment.kind == KIND_ACK && tcp->simultaneous) {
-		next = TRACKED_ESTABLISHED;
-	} else if (next == TRACKED_CLOSE && segment.kind == KIND_RST) {
-		switch (judge_reset(stack, conntrack, &segment, old)) {
-		case RESET_TAKEN:
-			return settle(stack, packet, conntrack, info, &segment, old, next);
-		case RESET_INVALID:
-			return TRACKED_INVALID;
-		case RESET_KEEPS_STATE:
-			next = old;
-			break;
-		case RESET_CHECK_WINDOW:
-			break;
-		}
+	case STEP_TAKEN:
+		return settle(stack, packet, conntrack, info, &segment, old, next);
+	case STEP_CHECK_WINDOW:
+		break;
 	}
 	switch (check_window(stack, tcp, &segment)) {
 	case OUT_OF_BOUNDS:
