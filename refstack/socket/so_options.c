@@ -1,12 +1,11 @@
 /*
  * SOL_SOCKET options: socket(7), and what sk_setsockopt() and sk_getsockopt() of Linux 6.18 make of lengths, values and
- * privileges. One row an option. Switches that are one bit of sock.flag need no code of their own.
+ * privileges. One row an option. Switches that are one bit of sock.flag need no code of their own; getters are in so_get.c.
  */
 #include "filter.h"
-#include "options.h"
+#include "so_options.h"
 
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/net_tstamp.h>
 #include <stdlib.h>
 #include <sys/time.h>
@@ -466,349 +465,84 @@ static int64_t refuse(struct sock *sk, int value, const struct option_value *opt
 	return -EOPNOTSUPP;
 }
 
-/* --- getters: fill what->bytes and what->length, or give the error ---------------------------------------------------- */
-
-static int64_t get_reuse(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->reuse, 0;
-}
-
-static int64_t get_reuseport(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->reuseport, 0;
-}
-
-static int64_t get_type(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->type, 0;
-}
-
-static int64_t get_protocol(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->protocol, 0;
-}
-
-static int64_t get_domain(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->proto->family ? sk->proto->family : AF_INET, 0;
-}
-
-static int64_t get_error(struct sock *sk, struct option_out *out)
-{
-	out->number = -sock_error_take(sk);
-	if (!out->number) {
-		out->number = sk->error_soft;
-		sk->error_soft = 0;
-	}
-	return 0;
-}
-
-static int64_t get_send_buffer(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->send_buffer, 0;
-}
-
-static int64_t get_receive_buffer(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->receive_buffer, 0;
-}
-
-static int64_t get_priority(struct sock *sk, struct option_out *out)
-{
-	return out->number = (int)sk->priority, 0;
-}
-
-static int64_t get_linger(struct sock *sk, struct option_out *out)
-{
-	struct linger linger = { sock_flag(sk, SF_LINGER), (int)sk->linger_seconds };
-
-	return option_out_bytes(out, &linger, sizeof(linger));
-}
-
-static int64_t get_zero(struct sock *sk, struct option_out *out)
-{
-	return out->number = 0, 0;
-}
-
-static int64_t get_one(struct sock *sk, struct option_out *out)
-{
-	return out->number = 1, 0;
-}
-
-static int64_t timestamp_get(struct sock *sk, struct option_out *out, bool nanoseconds, bool newer)
-{
-	out->number = sock_flag(sk, SF_RCVTSTAMP) && sock_flag(sk, SF_RCVTSTAMPNS) == nanoseconds &&
-		      sock_flag(sk, SF_TIMESTAMP_NEW) == newer;
-	return 0;
-}
-
-static int64_t get_timestamp(struct sock *sk, struct option_out *out)
-{
-	return timestamp_get(sk, out, false, false);
-}
-
-static int64_t get_timestamp_new(struct sock *sk, struct option_out *out)
-{
-	return timestamp_get(sk, out, false, true);
-}
-
-static int64_t get_timestampns(struct sock *sk, struct option_out *out)
-{
-	return timestamp_get(sk, out, true, false);
-}
-
-static int64_t get_timestampns_new(struct sock *sk, struct option_out *out)
-{
-	return timestamp_get(sk, out, true, true);
-}
-
-static int64_t get_timestamping(struct sock *sk, struct option_out *out)
-{
-	int value[2] = { (int)sk->timestamping, sk->timestamping_phc };
-
-	return option_out_bytes(out, value, sizeof(value));
-}
-
-static int64_t get_timestamping_new(struct sock *sk, struct option_out *out)
-{
-	int value[2] = { 0, 0 };
-
-	return sock_flag(sk, SF_TIMESTAMP_NEW) ? get_timestamping(sk, out) : option_out_bytes(out, value, sizeof(value));
-}
-
-static int64_t timeout_get(pl_time timeout, struct option_out *out)
-{
-	struct timeval tv = { 0, 0 };
-
-	if (timeout != PL_TIME_NEVER) {
-		tv.tv_sec = timeout / PL_NSEC_PER_SEC;
-		tv.tv_usec = timeout % PL_NSEC_PER_SEC / PL_NSEC_PER_USEC;
-	}
-	return option_out_bytes(out, &tv, sizeof(tv));
-}
-
-static int64_t get_receive_timeout(struct sock *sk, struct option_out *out)
-{
-	return timeout_get(sk->receive_timeout, out);
-}
-
-static int64_t get_send_timeout(struct sock *sk, struct option_out *out)
-{
-	return timeout_get(sk->send_timeout, out);
-}
-
-static int64_t get_receive_low_water(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->receive_low_water, 0;
-}
-
-/* Only sockets of the local family know their peer: none, user and group -1. */
-static int64_t get_peer_credentials(struct sock *sk, struct option_out *out)
-{
-	struct {
-		int pid, uid, gid;
-	} credentials = { 0, -1, -1 };
-
-	return option_out_bytes(out, &credentials, sizeof(credentials));
-}
-
-static int64_t get_peer_groups(struct sock *sk, struct option_out *out)
-{
-	return -ENODATA;
-}
-
-static int64_t get_peer_name(struct sock *sk, struct option_out *out)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(sk->remote_port), .sin_addr = sk->remote };
-
-	if (!sk->remote_port)
-		return -ENOTCONN;
-	return out->room > sizeof(address) ? -EINVAL : option_out_bytes(out, &address, sizeof(address));
-}
-
-static int64_t get_accepting(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->state == TCP_LISTEN, 0;
-}
-
-static int64_t get_bind_to_device(struct sock *sk, struct option_out *out)
-{
-	const struct link *link;
-
-	if (!sk->bound_link)
-		return option_out_bytes(out, "", 0);
-	if (out->room < IFNAMSIZ)
-		return -EINVAL;
-	link = link_by_index(sk->stack, sk->bound_link);
-	return link ? option_out_bytes(out, link->name, strlen(link->name) + 1) : -ENODEV;
-}
-
-static int64_t get_bind_to_index(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->bound_link, 0;
-}
-
-static int64_t get_mark(struct sock *sk, struct option_out *out)
-{
-	return out->number = (int)sk->mark, 0;
-}
-
-static int64_t get_peek_offset(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->peek_offset, sk->proto->peek_offset ? 0 : -EOPNOTSUPP;
-}
-
-/* The number of ancillary loads that the packet filter knows: SKF_AD_MAX. */
-static int64_t get_filter_extensions(struct sock *sk, struct option_out *out)
-{
-	return out->number = SKF_AD_MAX, 0;
-}
-
-static int64_t get_busy_poll(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->busy_poll, 0;
-}
-
-static int64_t get_max_pacing_rate(struct sock *sk, struct option_out *out)
-{
-	if (out->room >= sizeof(sk->max_pacing_rate))
-		return option_out_bytes(out, &sk->max_pacing_rate, sizeof(sk->max_pacing_rate));
-	out->number = (int)(sk->max_pacing_rate < UINT32_MAX ? (uint32_t)sk->max_pacing_rate : UINT32_MAX);
-	return 0;
-}
-
-static int64_t get_incoming_cpu(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->incoming_cpu, 0;
-}
-
-/* SK_MEMINFO_*: rmem_alloc, rcvbuf, wmem_alloc, sndbuf, fwd_alloc, wmem_queued, optmem, backlog, drops. */
-static int64_t get_memory(struct sock *sk, struct option_out *out)
-{
-	uint32_t memory[9] = { sk->receive_allocated, (uint32_t)sk->receive_buffer, sk->write_allocated,
-			       (uint32_t)sk->send_buffer, (uint32_t)sk->forward_allocated, sk->write_queued, sk->optmem, 0,
-			       sk->drops };
-
-	return option_out_bytes(out, memory, sizeof(memory));
-}
-
-static int64_t get_cookie(struct sock *sk, struct option_out *out)
-{
-	if (out->room < sizeof(sk->cookie))
-		return -EINVAL;
-	if (!sk->cookie)
-		sk->cookie = ++sk->stack->descriptors->last_cookie;
-	return option_out_bytes(out, &sk->cookie, sizeof(sk->cookie));
-}
-
-/* The first network namespace has cookie 1; a stack is one. */
-static int64_t get_namespace_cookie(struct sock *sk, struct option_out *out)
-{
-	uint64_t cookie = 1;
-
-	return out->room == sizeof(cookie) ? option_out_bytes(out, &cookie, sizeof(cookie)) : -EINVAL;
-}
-
-static int64_t get_txtime(struct sock *sk, struct option_out *out)
-{
-	struct sock_txtime txtime = { sk->txtime_clock, sk->txtime_flags };
-
-	return option_out_bytes(out, &txtime, sizeof(txtime));
-}
-
-static int64_t get_buffer_lock(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->send_buffer_locked | sk->receive_buffer_locked << 1, 0;
-}
-
-static int64_t get_txrehash(struct sock *sk, struct option_out *out)
-{
-	return out->number = sk->transmit_rehash, sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM ? 0 : -EOPNOTSUPP;
-}
-
-static int64_t get_unsupported(struct sock *sk, struct option_out *out)
-{
-	return -EOPNOTSUPP;
-}
-
 /* --- the table ----------------------------------------------------------------------------------------------------------- */
 
 #define FLAG(bit) .flag = (bit), .is_flag = true
 static const struct option_row sol_socket[] = {
 	[SO_DEBUG] = { FLAG(SF_DBG), .set = set_debug },
-	[SO_REUSEADDR] = { .set = set_reuse, .get = get_reuse },
-	[SO_TYPE] = { .get = get_type },
-	[SO_ERROR] = { .get = get_error },
+	[SO_REUSEADDR] = { .set = set_reuse, .get = so_get_reuse },
+	[SO_TYPE] = { .get = so_get_type },
+	[SO_ERROR] = { .get = so_get_error },
 	[SO_DONTROUTE] = { FLAG(SF_LOCALROUTE), .set = set_dontroute },
 	[SO_BROADCAST] = { FLAG(SF_BROADCAST) },
-	[SO_SNDBUF] = { .set = set_send_buffer, .get = get_send_buffer },
-	[SO_RCVBUF] = { .set = set_receive_buffer, .get = get_receive_buffer },
+	[SO_SNDBUF] = { .set = set_send_buffer, .get = so_get_send_buffer },
+	[SO_RCVBUF] = { .set = set_receive_buffer, .get = so_get_receive_buffer },
 	[SO_KEEPALIVE] = { FLAG(SF_KEEPOPEN), .set = set_keepalive },
 	[SO_OOBINLINE] = { FLAG(SF_URGINLINE) },
 	[SO_NO_CHECK] = { FLAG(SF_NO_CHECK_TX) },
-	[SO_PRIORITY] = { .set = set_priority, .get = get_priority },
-	[SO_LINGER] = { .set = set_linger, .get = get_linger },
-	[SO_BSDCOMPAT] = { .set = set_nothing, .get = get_zero },
-	[SO_REUSEPORT] = { .set = set_reuseport, .get = get_reuseport },
-	[SO_PASSCRED] = { .set = refuse, .get = get_unsupported },
-	[SO_PEERCRED] = { .get = get_peer_credentials },
-	[SO_RCVLOWAT] = { .set = set_receive_low_water, .get = get_receive_low_water },
-	[SO_SNDLOWAT] = { .get = get_one },
-	[SO_RCVTIMEO_OLD] = { .set = set_receive_timeout, .get = get_receive_timeout },
-	[SO_SNDTIMEO_OLD] = { .set = set_send_timeout, .get = get_send_timeout },
-	[SO_BINDTODEVICE] = { .set = set_bind_to_device, .get = get_bind_to_device },
+	[SO_PRIORITY] = { .set = set_priority, .get = so_get_priority },
+	[SO_LINGER] = { .set = set_linger, .get = so_get_linger },
+	[SO_BSDCOMPAT] = { .set = set_nothing, .get = so_get_zero },
+	[SO_REUSEPORT] = { .set = set_reuseport, .get = so_get_reuseport },
+	[SO_PASSCRED] = { .set = refuse, .get = so_get_unsupported },
+	[SO_PEERCRED] = { .get = so_get_peer_credentials },
+	[SO_RCVLOWAT] = { .set = set_receive_low_water, .get = so_get_receive_low_water },
+	[SO_SNDLOWAT] = { .get = so_get_one },
+	[SO_RCVTIMEO_OLD] = { .set = set_receive_timeout, .get = so_get_receive_timeout },
+	[SO_SNDTIMEO_OLD] = { .set = set_send_timeout, .get = so_get_send_timeout },
+	[SO_BINDTODEVICE] = { .set = set_bind_to_device, .get = so_get_bind_to_device },
 	[SO_ATTACH_FILTER] = { .set = set_attach_filter },
 	[SO_DETACH_FILTER] = { .set = set_detach_filter },
-	[SO_PEERNAME] = { .get = get_peer_name },
-	[SO_TIMESTAMP_OLD] = { .set = set_timestamp, .get = get_timestamp },
-	[SO_ACCEPTCONN] = { .get = get_accepting },
+	[SO_PEERNAME] = { .get = so_get_peer_name },
+	[SO_TIMESTAMP_OLD] = { .set = set_timestamp, .get = so_get_timestamp },
+	[SO_ACCEPTCONN] = { .get = so_get_accepting },
 	[SO_SNDBUFFORCE] = { .set = set_send_buffer_force },
 	[SO_RCVBUFFORCE] = { .set = set_receive_buffer_force },
-	[SO_PASSSEC] = { .set = refuse, .get = get_unsupported },
-	[SO_TIMESTAMPNS_OLD] = { .set = set_timestampns, .get = get_timestampns },
-	[SO_MARK] = { .set = set_mark, .get = get_mark },
-	[SO_TIMESTAMPING_OLD] = { .set = set_timestamping, .get = get_timestamping },
-	[SO_PROTOCOL] = { .get = get_protocol },
-	[SO_DOMAIN] = { .get = get_domain },
+	[SO_PASSSEC] = { .set = refuse, .get = so_get_unsupported },
+	[SO_TIMESTAMPNS_OLD] = { .set = set_timestampns, .get = so_get_timestampns },
+	[SO_MARK] = { .set = set_mark, .get = so_get_mark },
+	[SO_TIMESTAMPING_OLD] = { .set = set_timestamping, .get = so_get_timestamping },
+	[SO_PROTOCOL] = { .get = so_get_protocol },
+	[SO_DOMAIN] = { .get = so_get_domain },
 	[SO_RXQ_OVFL] = { FLAG(SF_RXQ_OVFL) },
 	[SO_WIFI_STATUS] = { FLAG(SF_WIFI_STATUS) },
-	[SO_PEEK_OFF] = { .set = set_peek_offset, .get = get_peek_offset },
+	[SO_PEEK_OFF] = { .set = set_peek_offset, .get = so_get_peek_offset },
 	[SO_NOFCS] = { FLAG(SF_NOFCS) },
 	[SO_LOCK_FILTER] = { FLAG(SF_LOCK_FILTER), .set = set_lock_filter },
 	[SO_SELECT_ERR_QUEUE] = { FLAG(SF_SELECT_ERR_QUEUE) },
-	[SO_BUSY_POLL] = { .set = set_busy_poll, .get = get_busy_poll },
-	[SO_MAX_PACING_RATE] = { .set = set_max_pacing_rate, .get = get_max_pacing_rate },
-	[SO_BPF_EXTENSIONS] = { .get = get_filter_extensions },
-	[SO_INCOMING_CPU] = { .set = set_incoming_cpu, .get = get_incoming_cpu },
+	[SO_BUSY_POLL] = { .set = set_busy_poll, .get = so_get_busy_poll },
+	[SO_MAX_PACING_RATE] = { .set = set_max_pacing_rate, .get = so_get_max_pacing_rate },
+	[SO_BPF_EXTENSIONS] = { .get = so_get_filter_extensions },
+	[SO_INCOMING_CPU] = { .set = set_incoming_cpu, .get = so_get_incoming_cpu },
 	[SO_ATTACH_BPF] = { .set = set_attach_bpf },
 	[SO_ATTACH_REUSEPORT_CBPF] = { .set = set_reuseport_program },
 	[SO_ATTACH_REUSEPORT_EBPF] = { .set = set_attach_bpf },
 	[SO_CNX_ADVICE] = { .set = set_connection_advice },
-	[SO_MEMINFO] = { .get = get_memory },
-	[SO_INCOMING_NAPI_ID] = { .get = get_zero },
-	[SO_COOKIE] = { .get = get_cookie },
-	[SO_PEERGROUPS] = { .get = get_peer_groups },
+	[SO_MEMINFO] = { .get = so_get_memory },
+	[SO_INCOMING_NAPI_ID] = { .get = so_get_zero },
+	[SO_COOKIE] = { .get = so_get_cookie },
+	[SO_PEERGROUPS] = { .get = so_get_peer_groups },
 	[SO_ZEROCOPY] = { FLAG(SF_ZEROCOPY), .set = set_zerocopy },
-	[SO_TXTIME] = { .set = set_txtime, .get = get_txtime },
-	[SO_BINDTOIFINDEX] = { .set = set_bind_to_index, .get = get_bind_to_index },
-	[SO_TIMESTAMP_NEW] = { .set = set_timestamp_new, .get = get_timestamp_new },
-	[SO_TIMESTAMPNS_NEW] = { .set = set_timestampns_new, .get = get_timestampns_new },
-	[SO_TIMESTAMPING_NEW] = { .set = set_timestamping_new, .get = get_timestamping_new },
-	[SO_RCVTIMEO_NEW] = { .set = set_receive_timeout, .get = get_receive_timeout },
-	[SO_SNDTIMEO_NEW] = { .set = set_send_timeout, .get = get_send_timeout },
+	[SO_TXTIME] = { .set = set_txtime, .get = so_get_txtime },
+	[SO_BINDTOIFINDEX] = { .set = set_bind_to_index, .get = so_get_bind_to_index },
+	[SO_TIMESTAMP_NEW] = { .set = set_timestamp_new, .get = so_get_timestamp_new },
+	[SO_TIMESTAMPNS_NEW] = { .set = set_timestampns_new, .get = so_get_timestampns_new },
+	[SO_TIMESTAMPING_NEW] = { .set = set_timestamping_new, .get = so_get_timestamping_new },
+	[SO_RCVTIMEO_NEW] = { .set = set_receive_timeout, .get = so_get_receive_timeout },
+	[SO_SNDTIMEO_NEW] = { .set = set_send_timeout, .get = so_get_send_timeout },
 	[SO_DETACH_REUSEPORT_BPF] = { .set = detach_reuseport_program },
 	[SO_PREFER_BUSY_POLL] = { FLAG(SF_PREFER_BUSY_POLL), .set = set_prefer_busy_poll },
 	[SO_BUSY_POLL_BUDGET] = { .set = set_busy_poll_budget },
-	[SO_NETNS_COOKIE] = { .get = get_namespace_cookie },
-	[SO_BUF_LOCK] = { .set = set_buffer_lock, .get = get_buffer_lock },
-	[SO_RESERVE_MEM] = { .set = set_reserve_memory, .get = get_zero },
-	[SO_TXREHASH] = { .set = set_txrehash, .get = get_txrehash },
+	[SO_NETNS_COOKIE] = { .get = so_get_namespace_cookie },
+	[SO_BUF_LOCK] = { .set = set_buffer_lock, .get = so_get_buffer_lock },
+	[SO_RESERVE_MEM] = { .set = set_reserve_memory, .get = so_get_zero },
+	[SO_TXREHASH] = { .set = set_txrehash, .get = so_get_txrehash },
 	[SO_RCVMARK] = { FLAG(SF_RCVMARK) },
-	[SO_PASSPIDFD] = { .set = refuse, .get = get_unsupported },
-	[SO_PEERPIDFD] = { .get = get_peer_groups },
+	[SO_PASSPIDFD] = { .set = refuse, .get = so_get_unsupported },
+	[SO_PEERPIDFD] = { .get = so_get_peer_groups },
 	[SO_DEVMEM_DONTNEED] = { .set = set_device_memory },
 	[SO_RCVPRIORITY] = { FLAG(SF_RCVPRIORITY) },
-	[SO_PASSRIGHTS] = { .set = refuse, .get = get_unsupported },
+	[SO_PASSRIGHTS] = { .set = refuse, .get = so_get_unsupported },
 };
 
 static const struct option_row *sol_socket_row(int name)
