@@ -56,6 +56,7 @@ struct pl_stack {
 	struct raw_host *raw;		/* raw/ and ping/ */
 
 	struct pktbuf_queue backlog;	/* packets that came over the loopback link, waiting for stack_softirq */
+	struct sock *senders;		/* whose packets waited and left: sock_senders_tell; held */
 	struct pl_call *ready_first, *ready_last;	/* calls woken, looked at again by stack_settle; socket/wait.c */
 	const struct pl_host_files *files;	/* from the configuration, may be NULL */
 	bool settling, in_softirq;

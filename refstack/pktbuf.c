@@ -121,6 +121,10 @@ struct pktbuf *pktbuf_copy(struct pl_stack *stack, const struct pktbuf *packet, 
 	copy->owner = NULL;
 	copy->charge = NULL;
 	copy->assigned = NULL;
+	copy->sender = NULL;
+	copy->original = NULL;
+	copy->waiting_copies = 0;
+	copy->waits = false;
 	if (copy->conntrack)
 		conntrack_hold(copy->conntrack);
 	if (copy->route)
@@ -140,6 +144,10 @@ void pktbuf_orphan(struct pktbuf *packet)
 		*packet->charge -= packet->truesize;
 	packet->charge = NULL;
 	packet->owner = NULL;
+	if (packet->waits)
+		return;
+	packet->sender = NULL;
+	packet->original = NULL;
 }
 
 void pktbuf_free(struct pl_stack *stack, struct pktbuf *packet)

@@ -63,6 +63,10 @@ struct pktbuf {
 	struct conntrack *conntrack;	/* the connection that it is part of, as netfilter/ tracks them; held */
 	uint8_t conntrack_info;		/* enum ip_conntrack_info; without a connection 0, or INFO_UNTRACKED */
 	struct sock *assigned;		/* TPROXY gave it to this socket; held */
+	struct sock *sender;		/* the socket that sent it, or NULL; held while the packet waits (sock_send_waits) */
+	struct pktbuf *original;	/* what it is a copy of in the sender's queue, or NULL; held likewise */
+	uint16_t waiting_copies;	/* of this one, below the socket that sent them */
+	bool waits;
 	struct ip_options_found options;
 	union {				/* the protocol that holds the packet keeps its own state here */
 		uint64_t align;

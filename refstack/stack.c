@@ -1,5 +1,6 @@
 /* The instance: made, run and freed. Everything that a stack does starts at a call, a packet or a timer, and ends in settle. */
 #include "internal.h"
+#include "socket/sock.h"
 
 #include <plumbline/stack.h>
 #include <stdlib.h>
@@ -113,8 +114,9 @@ void stack_settle(struct pl_stack *stack)
 	stack->settling = true;
 	do {
 		stack_softirq(stack);
+		sock_senders_tell(stack);
 		calls_run_ready(stack);
-	} while (stack->backlog.count || stack->ready_first);
+	} while (stack->backlog.count || stack->senders || stack->ready_first);
 	tcp_reap(stack);
 	stack->settling = false;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "../ip/ip.h"
+#include "../socket/sock.h"
 #include "arp.h"
 #include "ethernet.h"
 
@@ -58,6 +59,14 @@ void neighbour_remove(struct pl_stack *stack, struct neighbour *neighbour)
 	timer_cancel(stack, &neighbour->timer);
 	neighbour_drop_waiting(stack, neighbour);
 	free(neighbour);
+}
+
+void neighbour_queues_drop(struct pl_stack *stack)
+{
+	struct neighbour_table *table = stack->neighbours;
+
+	for (struct neighbour *neighbour = table ? table->oldest : NULL; neighbour; neighbour = neighbour->newer)
+		neighbour_drop_waiting(stack, neighbour);
 }
 
 void neighbour_recount(struct pl_stack *stack, struct neighbour *neighbour)

@@ -59,6 +59,7 @@ struct neighbour_table {
 struct neighbour *neighbour_find(const struct pl_stack *stack, const struct link *link, struct in_addr address);
 /* Find or make; NULL: the table is full. kept: as in struct neighbour, for a new one. */
 struct neighbour *neighbour_get(struct pl_stack *stack, struct link *link, struct in_addr address, bool kept);
+void neighbour_queues_drop(struct pl_stack *stack);				/* of all of them */
 void neighbour_remove(struct pl_stack *stack, struct neighbour *neighbour);
 /* permanent ones and those learnt elsewhere are not counted: the state or the flags have changed */
 void neighbour_recount(struct pl_stack *stack, struct neighbour *neighbour);

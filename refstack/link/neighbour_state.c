@@ -13,6 +13,7 @@
  * as use once a first packet has left, because Linux then sends by a cached header.
  */
 #include "../ip/ip.h"
+#include "../socket/sock.h"
 #include "arp.h"
 #include "ethernet.h"
 #include "neighbour.h"
@@ -81,6 +82,8 @@ static struct pktbuf *take_waiting(struct neighbour *neighbour)
 	if (!packet)
 		return NULL;
 	neighbour->queue_truesize -= packet->truesize;
+	if (packet->waits)
+		sock_send_left(packet->sender->stack, packet);
 	pktbuf_orphan(packet);
 	if (sender)
 		sock_write_space(sender);
@@ -139,6 +142,7 @@ static void queue_packet(struct pl_stack *stack, struct neighbour *neighbour, st
 		stack->neighbours->stat.unresolved_discards++;
 		pktbuf_free(stack, take_waiting(neighbour));
 	}
+	sock_send_waits(packet);
 	pktbuf_queue_push(&neighbour->queue, packet);
 	neighbour->queue_truesize += packet->truesize;
 }

@@ -6,6 +6,7 @@
  * Linux releases it with the last fput().
  */
 #include "../ip/igmp.h"
+#include "../link/neighbour.h"
 #include "file.h"
 
 #include <stdlib.h>
@@ -270,6 +271,8 @@ void socket_host_free(struct pl_stack *stack)
 		return;
 	table->freeing = true;
 	calls_cancel_all(stack);
+	neighbour_queues_drop(stack);
+	sock_senders_forget(stack);
 	for (struct link *link = stack->links; link; link = link->next)
 		mc_device_clear(link->ipv4->multicast);		/* so that no router is told that groups are left */
 	for (int fd = 0; fd < table->room; fd++) {

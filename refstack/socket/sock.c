@@ -154,6 +154,78 @@ int socket_install(struct pl_stack *stack, struct sock *sk, int flags)
 	return fd;
 }
 
+/* --- packets that wait below ---------------------------------------------------------------------------------------------- */
+#define PURE_ACK_TRUESIZE 2	/* what Linux charges for a segment that carries nothing */
+
+static uint32_t send_charge(const struct pktbuf *packet)
+{
+	return packet->original ? packet->truesize : PURE_ACK_TRUESIZE;
+}
+
+void sock_send_waits(struct pktbuf *packet)
+{
+	if (!packet->sender || packet->waits)
+		return;
+	packet->waits = true;
+	sock_hold(packet->sender);
+	packet->sender->write_allocated += send_charge(packet);
+	if (packet->original)
+		pktbuf_hold(packet->original)->waiting_copies++;
+}
+
+void sock_send_left(struct pl_stack *stack, struct pktbuf *packet)
+{
+	struct sock *sk = packet->sender;
+
+	if (!packet->waits)
+		return;
+	packet->waits = false;
+	sk->write_allocated -= send_charge(packet);
+	if (packet->original) {
+		packet->original->waiting_copies--;
+		pktbuf_free(stack, packet->original);
+	}
+	packet->sender = NULL;
+	packet->original = NULL;
+	if (sk->told_later) {
+		sock_put(sk);
+		return;
+	}
+	sk->told_later = true;
+	sk->senders_next = stack->senders;
+	stack->senders = sk;
+}
+
+static struct sock *sender_next(struct pl_stack *stack)
+{
+	struct sock *sk = stack->senders;
+
+	if (sk) {
+		stack->senders = sk->senders_next;
+		sk->told_later = false;
+	}
+	return sk;
+}
+
+void sock_senders_tell(struct pl_stack *stack)
+{
+	struct sock *sk;
+
+	while ((sk = sender_next(stack))) {
+		if (sk->proto->sent)
+			sk->proto->sent(sk);
+		sock_put(sk);
+	}
+}
+
+void sock_senders_forget(struct pl_stack *stack)
+{
+	struct sock *sk;
+
+	while ((sk = sender_next(stack)))
+		sock_put(sk);
+}
+
 void sock_charge_receive(struct sock *sk, struct pktbuf *packet)
 {
 	packet->owner = sk;

@@ -107,6 +107,7 @@ struct proto {
 	void (*header_changed)(struct sock *sk);	/* IP_OPTIONS or route changed: synchronise the segment size */
 	void (*rehash)(struct sock *sk);		/* SO_BINDTODEVICE, or an address that connect chose */
 	void (*unhash)(struct sock *sk);		/* leave the protocol's tables */
+	void (*sent)(struct sock *sk);			/* packets that waited below have left (sk_write_space of sock_wfree) */
 	bool peek_offset;				/* knows SO_PEEK_OFF */
 };
 
@@ -115,6 +116,8 @@ struct sock {
 	const struct proto *proto;
 	struct sock *hash_next;		/* in its protocol's tables */
 	struct sock *all_next, **all_prev;	/* every socket of the stack */
+	struct sock *senders_next;	/* in stack->senders, when told_later */
+	bool told_later;
 	unsigned references;		/* one for the open file, one for each who keeps a pointer to it */
 	bool has_descriptor;
 	uint8_t state;			/* enum tcp_state; datagram sockets use TCP_CLOSE and TCP_ESTABLISHED */
@@ -237,6 +240,14 @@ pl_time sock_receive_timeout(const struct sock *sk, const struct pl_call *call, 
 pl_time sock_send_timeout(const struct sock *sk, const struct pl_call *call, int flags);
 
 /* --- memory ---------------------------------------------------------------------------------------------------------- */
+/*
+ * A packet that a socket sent (packet->sender) has to wait in a queue below: the socket is charged for it (sk_wmem_alloc) and held
+ * until it leaves, to be sent or dropped. Senders are told of that by sock_senders_tell, when all that may leave has left.
+ */
+void sock_send_waits(struct pktbuf *packet);
+void sock_send_left(struct pl_stack *stack, struct pktbuf *packet);	/* harmless for one that did not wait */
+void sock_senders_tell(struct pl_stack *stack);
+void sock_senders_forget(struct pl_stack *stack);	/* the stack goes: nobody is told */
 void sock_charge_receive(struct sock *sk, struct pktbuf *packet);	/* sk_rmem_alloc += truesize; pktbuf_free gives back */
 int sock_error_take(struct sock *sk);	/* -sk_err, cleared; 0 when none */
 

@@ -247,6 +247,42 @@ static bool shape_head(struct tcp_sock *tp, struct pktbuf *packet, uint32_t mss,
 }
 
 /*
+ * Does as much wait below TCP as is good for one connection: about a millisecond's worth, two packets at least,
+ * tcp_limit_output_bytes at most? One packet may always be under way.
+ */
+static bool too_many_wait(struct tcp_sock *tp, const struct pktbuf *packet)
+{
+	const struct pktbuf *head = tcp_rtx_head(tp);
+	uint64_t limit = tp->sk.pacing_rate >> TCP_PACING_SHIFT, most = (uint64_t)tcp_sysctl(tp)->tcp_limit_output_bytes;
+
+	if (!tp->sk.write_allocated)
+		return false;
+	limit = limit > 2 * (uint64_t)packet->truesize ? limit : 2 * (uint64_t)packet->truesize;
+	limit = limit < most ? limit : most;
+	if (tp->sk.write_allocated < limit || !head || !head->next)
+		return false;
+	tp->throttled = true;
+	return true;
+}
+
+/* Packets of this socket that waited below have left: go on with what was held back for them (tcp_tsq_write). */
+void tcp_sent(struct sock *sk)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	const uint32_t sending = 1u << TCP_ESTABLISHED | 1u << TCP_FIN_WAIT1 | 1u << TCP_CLOSING | 1u << TCP_CLOSE_WAIT |
+				 1u << TCP_LAST_ACK;
+
+	if (!tp->throttled)
+		return;
+	tp->throttled = false;
+	if (!(sending >> sk->state & 1))
+		return;
+	if (tp->lost_out > tp->retrans_out && tp->snd_cwnd > tcp_packets_in_flight(tp))
+		tcp_retransmit_lost(tp);
+	tcp_write_xmit(tp, tcp_current_mss(tp), tp->nonagle, PUSH_ALL);
+}
+
+/*
  * Send what may be sent. PUSH_ONE: one buffer at most; PUSH_PROBE: one, as a loss probe. true: nothing is in flight and yet
  * data is left, so a probe timer has to be set.
  */
@@ -266,6 +302,8 @@ bool tcp_write_xmit(struct tcp_sock *tp, uint32_t mss, int nonagle, enum tcp_pus
 	uint32_t max_segments = tcp_tso_segments(tp, mss);
 	while ((packet = tcp_send_head(tp))) {
 		if (tcp_pacing_blocks(tp) || !shape_head(tp, packet, mss, nonagle, push, max_segments, &limited))
+			break;
+		if (too_many_wait(tp, packet))
 			break;
 		if (tcp_transmit(tp, packet, true) != 0)
 			break;
@@ -329,7 +367,7 @@ bool tcp_forced_push(const struct tcp_sock *tp)
 static bool autocorks(const struct tcp_sock *tp, const struct pktbuf *last, uint32_t size_goal)
 {
 	return pktbuf_length(last) < size_goal && tcp_sysctl(tp)->tcp_autocorking && tcp_rtx_head(tp) &&
-	       tp->sk.write_allocated > last->truesize && !tcp_cb(last)->eor;
+	       tp->sk.write_allocated >= last->truesize && !tcp_cb(last)->eor;
 }
 
 void tcp_push(struct tcp_sock *tp, int flags, uint32_t mss_now, int nonagle, uint32_t size_goal)
@@ -343,7 +381,9 @@ void tcp_push(struct tcp_sock *tp, int flags, uint32_t mss_now, int nonagle, uin
 	if (flags & MSG_OOB)
 		tp->snd_up = tp->write_seq;
 	if (autocorks(tp, last, size_goal)) {
-		COUNT(tp->sk.stack, TcpExt, TCPAutoCorking);
+		if (!tp->throttled)
+			COUNT(tp->sk.stack, TcpExt, TCPAutoCorking);
+		tp->throttled = true;
 		return;
 	}
 	tcp_push_with(tp, mss_now, flags & MSG_MORE ? TCP_NAGLE_CORK : nonagle);

@@ -92,6 +92,16 @@ static int fit_retransmission(struct tcp_sock *tp, struct pktbuf *packet, uint32
 	return 0;
 }
 
+/* Does what was sent still wait for the link or for a neighbour's address? Then sending it again would do no good. */
+static bool copy_waits(struct tcp_sock *tp, const struct pktbuf *packet)
+{
+	if (!packet->waiting_copies)
+		return false;
+	tp->throttled = true;
+	COUNT(tp->sk.stack, TcpExt, TCPSpuriousRtxHostQueues);
+	return true;
+}
+
 /*
  * Send a buffer of the retransmit queue again, at most `segments` packets of it, without the recovery's counts. 0; a negative
  * error; a positive one when the link's queue was full.
@@ -102,6 +112,8 @@ int tcp_resend(struct tcp_sock *tp, struct pktbuf *packet, uint32_t segments)
 	struct tcp_control *cb = tcp_cb(packet);
 	int error;
 
+	if (copy_waits(tp, packet))
+		return -EBUSY;
 	tp->mtup.probe_size = 0;	/* with losses about, a probe tells nothing */
 	if (!trim_before_resending(tp, packet))
 		return -EINVAL;
@@ -288,6 +300,10 @@ void tcp_send_loss_probe(struct tcp_sock *tp)
 	} else {
 		if (!tp->retransmit_queue.last) {
 			tcp_disarm(tp, ICSK_TIME_LOSS_PROBE);
+			return;
+		}
+		if (copy_waits(tp, tp->retransmit_queue.last)) {
+			tcp_rearm_rto(tp);
 			return;
 		}
 		sent = resend_last(tp, mss);

@@ -306,5 +306,6 @@ const struct proto tcp_proto = {
 	.set_receive_low_water = tcp_set_low_water,
 	.timestamp_key = tcp_timestamp_key,
 	.header_changed = tcp_header_changed,
+	.sent = tcp_sent,
 	.peek_offset = true,
 };

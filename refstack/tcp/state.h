@@ -269,6 +269,7 @@ struct tcp_sock {
 	uint32_t mss_cache, pmtu_cookie, ext_header_length, tcp_header_len;	/* ext: IP options; tcp: with the usual TCP options */
 	uint16_t gso_segs;		/* what a large segment may hold, in packets (tcp_send_mss) */
 	uint8_t nonagle;		/* TCP_NAGLE_* */
+	bool throttled;			/* TSQ_THROTTLED: go on when packets that wait below have left */
 	bool repair, nospace;		/* TCP_REPAIR; SOCK_NOSPACE: the writer waits, or poll said that there is no room */
 	uint32_t notsent_lowat;		/* 0: the tunable's */
 	uint64_t bytes_sent, bytes_acked, bytes_retrans, bytes_received, segs_out, segs_in, data_segs_out, data_segs_in;

@@ -67,6 +67,7 @@ void tcp_send_disconnect(struct tcp_sock *tp);		/* connect(AF_UNSPEC): back to w
 /* Is there a way to the other end? Looked up again when it is stale; ip_dynaddr. False: the soft error tells why. */
 bool tcp_route_ready(struct tcp_sock *tp);
 int tcp_connect_send(struct tcp_sock *tp);		/* SYN, Fast Open data through tcp_fastopen_send_syn; 0 or -errno */
+void tcp_sent(struct sock *sk);				/* packets that waited below have left */
 void tcp_push_pending(struct tcp_sock *tp);		/* __tcp_push_pending_frames with the current MSS */
 void tcp_push(struct tcp_sock *tp, int flags, uint32_t mss_now, int nonagle, uint32_t size_goal);	/* flags: MSG_* */
 void tcp_push_one(struct tcp_sock *tp, uint32_t mss_now);

@@ -143,6 +143,8 @@ int tcp_transmit_ack(struct tcp_sock *tp, struct pktbuf *packet, bool queued, ui
 		pktbuf_free(sk->stack, packet);
 	if (stamped)
 		pktbuf_hold(copy);
+	copy->sender = sk;
+	copy->original = queued ? packet : NULL;
 
 	int error = hand_to_ip(tp, copy);
 	if (error == -ENOBUFS) {
