@@ -264,3 +264,76 @@ Test(fib, rules_that_lead_on)
 						.invert = true }), 0);
 	cr_assert_eq(lookup("9.9.9.9", "tun0", "9.9.9.9", LOCAL), 0);
 }
+
+/* --- redirects ---------------------------------------------------------------------------------------------------- */
+
+/* A redirect from `router` to `gateway`, as it lies in a packet, about what goes to 10.2.3.4. */
+static void redirect(const char *router, const char *gateway, uint8_t code)
+{
+	struct pktbuf *packet = pktbuf_new(fixture.stack, IP_HEADROOM, 28);
+	struct icmphdr icmp = { .type = ICMP_REDIRECT, .code = code, .un.gateway = addr(gateway).s_addr };
+	struct iphdr ip = { .version = 4, .ihl = 5, .saddr = addr(router).s_addr, .daddr = addr("10.1.0.1").s_addr };
+	struct flow flow = { .destination = addr("10.2.3.4") };
+
+	memcpy(pktbuf_put(packet, sizeof(ip)), &ip, sizeof(ip));
+	packet->network = packet->data;
+	pktbuf_pull(packet, sizeof(ip));
+	memcpy(pktbuf_put(packet, sizeof(icmp)), &icmp, sizeof(icmp));
+	packet->link = link_by_name(fixture.stack, "tun1");
+	route_redirect(fixture.stack, packet, &flow, NULL);
+	pktbuf_free(fixture.stack, packet);
+}
+
+Test(fib, redirects_of_the_gateway_in_use_are_followed_for_a_while)
+{
+	cr_assert_eq(add("10.2.0.0", 16, "10.1.0.9", 0, 0), 0);
+	redirect("10.1.0.8", "10.1.0.7", ICMP_REDIR_HOST);	/* not the gateway in use */
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.9", "10.1.0.1"), 0);
+	redirect("10.1.0.9", "10.1.0.1", ICMP_REDIR_HOST);	/* this host itself */
+	redirect("10.1.0.9", "10.1.0.9", ICMP_REDIR_HOST);
+	redirect("10.1.0.9", "224.0.0.1", ICMP_REDIR_HOST);
+	redirect("10.1.0.9", "10.1.0.7", 4);			/* no code of a redirect */
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.9", "10.1.0.1"), 0);
+	redirect("10.1.0.9", "10.1.0.7", ICMP_REDIR_NET);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.7", "10.1.0.1"), 0);
+	cr_assert_eq(lookup("10.2.3.5", "tun1", "10.1.0.9", "10.1.0.1"), 0);
+	pl_stack_run_until(fixture.stack, 300 * PL_NSEC_PER_SEC);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.9", "10.1.0.1"), 0);
+}
+
+Test(fib, who_may_be_named_by_a_redirect)
+{
+	struct in_device *device = link_by_name(fixture.stack, "tun1")->ipv4;
+
+	cr_assert_eq(add("10.2.0.0", 16, "10.1.0.9", 0, 0), 0);
+	fixture.stack->sysctl.conf_all.shared_media = device->conf.shared_media = 0;
+	redirect("10.1.0.9", "10.7.0.7", ICMP_REDIR_HOST);	/* not on the link */
+	redirect("10.1.0.9", "10.1.0.7", ICMP_REDIR_HOST);	/* no gateway that is known */
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.9", "10.1.0.1"), 0);
+	cr_assert_eq(add("10.3.0.0", 16, "10.1.0.7", 0, 0), 0);
+	redirect("10.1.0.9", "10.1.0.7", ICMP_REDIR_HOST);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.7", "10.1.0.1"), 0);
+	fixture.stack->sysctl.conf_all.accept_redirects = device->conf.accept_redirects = 0;
+	redirect("10.1.0.7", "10.1.0.9", ICMP_REDIR_HOST);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.7", "10.1.0.1"), 0);
+}
+
+/* Routes that say the same share what is known of their destinations, and a route that says something else knows nothing. */
+Test(fib, exceptions_go_with_what_the_route_says)
+{
+	struct pl_route route = { .destination = addr("10.2.0.0"), .prefix_length = 16, .gateway = addr("10.1.0.9") };
+
+	cr_assert_eq(pl_route_add(fixture.stack, &route, false), 0);
+	redirect("10.1.0.9", "10.1.0.7", ICMP_REDIR_HOST);
+	cr_assert_eq(pl_route_add(fixture.stack, &route, true), 0);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.7", "10.1.0.1"), 0);
+	route.prefix_length = 17;
+	cr_assert_eq(pl_route_add(fixture.stack, &route, false), 0);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.7", "10.1.0.1"), 0);
+	route.metric[RTAX_MTU] = 1400;
+	cr_assert_eq(pl_route_add(fixture.stack, &route, true), 0);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.9", "10.1.0.1"), 0);
+	route_exceptions_flush(fixture.stack);
+	cr_assert_eq(pl_route_delete(fixture.stack, &route), 0);
+	cr_assert_eq(lookup("10.2.3.4", "tun1", "10.1.0.9", "10.1.0.1"), 0);
+}
