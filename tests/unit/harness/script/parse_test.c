@@ -483,8 +483,8 @@ Test(parse, printed_packets_parse_again)
 		"> R 1:1(0)",
 		"> arp who-has 192.168.0.2 tell 192.168.0.1",
 		"< arp reply 192.168.0.2 is-at 02:00:00:00:01:01",
-		"< arp who-has 192.168.0.2 tell 192.168.0.1 htype 6 ptype 0x86dd hlen 8 plen 16 sha 02:00:00:00:00:09 "
-		"tha ff:ff:ff:ff:ff:ff",
+		("< arp who-has 192.168.0.2 tell 192.168.0.1 htype 6 ptype 0x86dd hlen 8 plen 16 sha 02:00:00:00:00:09 "
+		 "tha ff:ff:ff:ff:ff:ff"),
 		"< arp op 3 sha 02:00:00:00:00:09 spa 10.0.0.1",
 		"> eth 02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff: arp who-has 10.0.0.2",
 		"> eth ... > 01:00:5e:00:00:01: [ttl 1] udp (8)",

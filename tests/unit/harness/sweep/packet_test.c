@@ -45,7 +45,7 @@ Test(packet, every_kind_is_valid)
 		packet_make(i, &far, &packet);
 		cr_assert_eq(map(&packet), packet.length);
 		cr_assert_eq(checksum_at(10), 1, "%s: checksum of the IP header", packet_kind_name(i));
-		cr_assert_eq(packet.bytes[2] << 8 | packet.bytes[3], packet.length, "%s", packet_kind_name(i));
+		cr_assert_eq((size_t)(packet.bytes[2] << 8 | packet.bytes[3]), packet.length, "%s", packet_kind_name(i));
 		if (packet_kind_layers(i) & LAYER_TCP)
 			cr_assert_eq(checksum_at(packet.transport + 16), 1, "%s", packet_kind_name(i));
 		if (packet_kind_layers(i) & LAYER_UDP && !packet.fragment)

@@ -69,17 +69,19 @@ static void old_query(uint8_t code, const char *group)
 
 static void query(uint8_t code, const char *group, uint8_t robustness, const char *from)
 {
-	struct {
-		struct igmpv3_query header;
-		struct in_addr source;
-	} message = { { .type = IGMP_HOST_MEMBERSHIP_QUERY, .code = code, .group = addr(group).s_addr, .qrv = robustness,
-			.qqic = 125, .nsrcs = htons(from != NULL) }, { 0 } };
-	size_t length = sizeof(message.header) + (from ? 4 : 0);
+	uint8_t message[sizeof(struct igmpv3_query) + sizeof(struct in_addr)];
+	struct igmpv3_query header = { .type = IGMP_HOST_MEMBERSHIP_QUERY, .code = code, .group = addr(group).s_addr,
+				       .qrv = robustness, .qqic = 125, .nsrcs = htons(from != NULL) };
+	struct in_addr source = { 0 };
+	size_t length = sizeof(header) + (from ? sizeof(source) : 0);
 
 	if (from)
-		message.source = addr(from);
-	message.header.csum = sum(&message, length);
-	arrive(&message, length, "224.0.0.1");
+		source = addr(from);
+	memcpy(message, &header, sizeof(header));
+	memcpy(message + sizeof(header), &source, sizeof(source));
+	header.csum = sum(message, length);
+	memcpy(message, &header, sizeof(header));
+	arrive(message, length, "224.0.0.1");
 }
 
 /* --- messages out ------------------------------------------------------------------------------------------------- */
