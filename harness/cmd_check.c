@@ -113,6 +113,7 @@ static void show(const struct check_line *line, struct diagnostics *diagnostics,
 		if (line->quiet && item.level == DIAGNOSTIC_NOTE) {
 			free(item.message);
 			free(item.expected);
+			free(item.file);
 		} else {
 			diagnostics->item[kept++] = item;
 		}

@@ -193,6 +193,7 @@ struct diagnostic {
 	struct source_span span;
 	char *message;			/* what is wrong */
 	char *expected;			/* what could stand there, or NULL */
+	char *file;			/* span.file, its own copy; NULL: the script itself */
 };
 struct diagnostics {
 	struct diagnostic *item;

@@ -27,6 +27,9 @@ void diagnostics_add(struct diagnostics *diagnostics, enum diagnostic_level leve
 	diagnostics->item = must(realloc(diagnostics->item, (diagnostics->count + 1) * sizeof(*diagnostics->item)));
 	item = &diagnostics->item[diagnostics->count++];
 	*item = (struct diagnostic){ .level = level, .span = *span };
+	/* The script, which holds the names of its files, may be gone before its diagnostics are. */
+	item->file = span->file ? must(strdup(span->file)) : NULL;
+	item->span.file = item->file;
 	if (diagnostics->count == DIAGNOSTICS_MOST) {
 		item->message = must(strdup("there is more of this kind; the rest is left out"));
 		return;
@@ -41,6 +44,7 @@ void diagnostics_free(struct diagnostics *diagnostics)
 	for (unsigned i = 0; i < diagnostics->count; i++) {
 		free(diagnostics->item[i].message);
 		free(diagnostics->item[i].expected);
+		free(diagnostics->item[i].file);
 	}
 	free(diagnostics->item);
 	*diagnostics = (struct diagnostics){ 0 };

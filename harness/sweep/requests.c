@@ -53,7 +53,7 @@ static const struct {
 	const char *link;		/* struct ifreq's name; NULL: there is no argument */
 	int number;			/* behind it; or in front when the name is empty */
 } arguments[] = {
-	{ "null", NULL, 0 }, { "zeros", "", 0 },	   { "1", "", 1 },	  { "-1", "", -1 },
+	{ "null", NULL, 0 }, { "zeros", "\0", 0 },   { "1", "\0", 1 },	  { "-1", "\0", -1 },
 	{ "lo", "lo", 0 },   { "tun0", "tun0", 0 },	   { "tun0-1", "tun0", 1 }, { "nosuch", "nosuch", 0 },
 	{ "alias", "tun0:1", 0 }, { "link-2", "\0x", 2 },
 };
