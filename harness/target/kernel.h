@@ -48,6 +48,7 @@ struct kernel_link {
 	char name[16];
 	int ifindex;
 	int tun;			/* the far end of the link; -1 on the loopback */
+	bool gone;			/* deleted: nothing will come from it */
 	struct pcap *capture;
 	int capture_fd;
 	struct sent_queue captured;	/* in the order of their leaving */

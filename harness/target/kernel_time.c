@@ -91,6 +91,8 @@ static nfds_t link_fds(const struct kernel_target *kernel, struct pollfd fd[2 * 
 	nfds_t count = 0;
 
 	for (unsigned i = 0; i < kernel->links; i++) {
+		if (kernel->link[i].gone)
+			continue;
 		if (kernel->link[i].capture)
 			fd[count++] = (struct pollfd){ .fd = kernel->link[i].capture_fd, .events = POLLIN };
 		if (kernel->link[i].tun >= 0)
@@ -99,11 +101,23 @@ static nfds_t link_fds(const struct kernel_target *kernel, struct pollfd fd[2 * 
 	return count;
 }
 
+/*
+ * The far end of a link that was deleted, by a command, is in error for good, and so may its capture be: who polls them goes on
+ * without a rest, at a real-time priority, and the kernel cannot even finish the deletion.
+ */
+static void links_gone(struct kernel_target *kernel, const struct pollfd *fd, nfds_t count)
+{
+	for (unsigned i = 0; i < kernel->links; i++)
+		for (nfds_t at = 0; at < count; at++)
+			if (fd[at].fd == kernel->link[i].tun && fd[at].fd >= 0 && fd[at].revents & (POLLERR | POLLNVAL))
+				kernel->link[i].gone = true;
+}
+
 /* Sleep until something is to be read from a link or a thread has finished a call, at most until `until`. */
 static void sleep_until(struct kernel_target *kernel, pl_time until)
 {
 	struct pollfd fd[2 * KERNEL_LINKS + 1];
-	nfds_t count = link_fds(kernel, fd);
+	nfds_t links = link_fds(kernel, fd), count = links;
 	struct timespec left, *limit = NULL;
 	pl_time span;
 
@@ -115,7 +129,8 @@ static void sleep_until(struct kernel_target *kernel, pl_time until)
 		left = (struct timespec){ .tv_sec = span / PL_NSEC_PER_SEC, .tv_nsec = span % PL_NSEC_PER_SEC };
 		limit = &left;
 	}
-	ppoll(fd, count, limit, NULL);
+	if (ppoll(fd, count, limit, NULL) > 0)
+		links_gone(kernel, fd, links);
 }
 
 bool kernel_idle(struct kernel_target *kernel, int fd)
@@ -124,7 +139,8 @@ bool kernel_idle(struct kernel_target *kernel, int fd)
 	nfds_t count = link_fds(kernel, poll_fd);
 
 	poll_fd[count] = (struct pollfd){ .fd = fd, .events = POLLIN };
-	poll(poll_fd, count + 1, -1);
+	if (poll(poll_fd, count + 1, -1) > 0)
+		links_gone(kernel, poll_fd, count);
 	return poll_fd[count].revents;
 }
 
