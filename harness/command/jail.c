@@ -285,13 +285,13 @@ void command_jail_catch_up(struct command_jail *jail, const char *commands, stru
 
 /*
  * What TCP remembers of destinations is the stack's alone: in the namespace there is nothing that could be seen to go. So the text
- * tells.
+ * tells. What stands behind || is for when something before it fails, and is not taken to be carried out.
  */
 static bool flushes_metrics(const char *command)
 {
-	const char *found = strstr(command, "tcp_metrics");
+	const char *found = strstr(command, "tcp_metrics"), *otherwise = strstr(command, "||");
 
-	return found && strstr(found, "flush");
+	return found && strstr(found, "flush") && (!otherwise || otherwise > found);
 }
 
 int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error)
