@@ -1,11 +1,13 @@
 #include "arena.h"
 
 #include <stdalign.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHUNK 16384
+#define PAGE 4096
 
 struct chunk {
 	struct chunk *next;
@@ -84,17 +86,39 @@ static struct chunk *chunk_for(struct arena *arena, size_t size)
 	return chunk;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static size_t round_up(size_t value, size_t to)
 {
-	size_t aligned = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+	return (value + to - 1) & ~(to - 1);
+}
+
+static void *alloc_aligned(struct arena *arena, size_t size, size_t alignment)
+{
 	struct chunk *chunk = arena->first;
+	size_t room = round_up(size, alignof(max_align_t)), skip;
 	void *memory;
 
-	if (!chunk || chunk->size - chunk->used < aligned)
-		chunk = chunk_for(arena, aligned);
-	memory = chunk->bytes + chunk->used;
-	chunk->used += aligned;
-	return memset(memory, 0, aligned);
+	skip = chunk ? -(uintptr_t)(chunk->bytes + chunk->used) & (alignment - 1) : 0;
+	if (!chunk || chunk->size - chunk->used < skip + room) {
+		chunk = chunk_for(arena, room + alignment);
+		skip = -(uintptr_t)chunk->bytes & (alignment - 1);
+	}
+	memory = chunk->bytes + chunk->used + skip;
+	chunk->used += skip + room;
+	return memset(memory, 0, room);
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	return alloc_aligned(arena, size, alignof(max_align_t));
+}
+
+void *arena_alloc_pages(struct arena *arena, size_t size)
+{
+	size_t alignment = alignof(max_align_t);
+
+	while (alignment < size && alignment < PAGE)
+		alignment *= 2;
+	return alloc_aligned(arena, size + 1, alignment);
 }
 
 void *arena_memdup(struct arena *arena, const void *bytes, size_t size)

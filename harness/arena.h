@@ -12,6 +12,11 @@ void arena_free(struct arena *arena);
 void arena_reset(struct arena *arena);
 /* Zeroed, aligned for anything; running out of memory ends the program with a message (the harness has nothing else to do). */
 void *arena_alloc(struct arena *arena, size_t size);
+/*
+ * As arena_alloc, for `size` bytes that a call takes or gives, and one behind them: they touch as few pages as they can, because a
+ * kernel that sends a caller's own pages (MSG_ZEROCOPY) charges for each that it touches.
+ */
+void *arena_alloc_pages(struct arena *arena, size_t size);
 char *arena_strdup(struct arena *arena, const char *text);
 void *arena_memdup(struct arena *arena, const void *bytes, size_t size);
 char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));

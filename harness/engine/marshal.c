@@ -54,7 +54,7 @@ bool marshal_number(struct marshalled *m, unsigned i, const struct expr *expr, i
 
 void *marshal_memory(struct marshalled *m, unsigned i, size_t size)
 {
-	m->memory[i] = arena_alloc(m->run->arena, size + 1);
+	m->memory[i] = arena_alloc_pages(m->run->arena, size);
 	m->room[i] = size;
 	m->call.arg[i] = PL_PTR(m->memory[i]);
 	return m->memory[i];

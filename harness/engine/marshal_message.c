@@ -62,7 +62,7 @@ static bool build_vector(struct marshalled *m, unsigned i, const struct expr *ex
 		(*vector)[j].iov_len = (size_t)size;
 		if (one->member[0].value->kind == EXPR_INTEGER)
 			continue;	/* NULL */
-		(*vector)[j].iov_base = arena_alloc(m->run->arena, (size_t)size + 1);
+		(*vector)[j].iov_base = arena_alloc_pages(m->run->arena, (size_t)size);
 		if (in && !marshal_bytes(m, one->member[0].value, (size_t)size, (*vector)[j].iov_base, &error))
 			return marshal_fail(m, i, error);
 	}
