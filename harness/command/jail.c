@@ -30,6 +30,7 @@
 #include "../target/kernel.h"
 #include "../target/shell.h"
 #include "filter_mirror.h"
+#include "metrics_mirror.h"
 #include "netstate.h"
 #include "remember.h"
 
@@ -283,29 +284,19 @@ void command_jail_catch_up(struct command_jail *jail, const char *commands, stru
 	shell_run(jail->shell, commands, false, arena, &error);
 }
 
-/*
- * What TCP remembers of destinations is the stack's alone: in the namespace there is nothing that could be seen to go. So the text
- * tells. What stands behind || is for when something before it fails, and is not taken to be carried out.
- */
-static bool flushes_metrics(const char *command)
-{
-	const char *found = strstr(command, "tcp_metrics"), *otherwise = strstr(command, "||");
-
-	return found && strstr(found, "flush") && (!otherwise || otherwise > found);
-}
-
 int command_jail_run(struct command_jail *jail, const char *command, struct arena *arena, const char **error)
 {
 	struct netstate *before = arena_alloc(arena, sizeof(*before)), *after = arena_alloc(arena, sizeof(*after));
 	struct mnl_socket *watch;
 	const char *wrong = NULL;
-	bool shown;
+	bool shown, remembered;
 	int status;
 
 	pl_stack_lock(jail->stack);
 	if (has_ethernet(jail))
 		netstate_show_neighbours(jail->stack);
 	netstate_show_conf(jail->stack);
+	remembered = metrics_mirror_show(jail->stack);
 	shown = netstate_read(before, error) && filter_mirror_show(jail->stack, error);
 	pl_stack_unlock(jail->stack);
 	if (!shown)
@@ -319,8 +310,7 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 		netstate_watch_apply(watch, jail->stack, before);
 		netstate_apply(jail->stack, before, after);
 		filter_mirror_take(jail->stack, jail->recording, arena, &wrong);
-		if (flushes_metrics(command))
-			pl_tcp_metrics_flush(jail->stack);
+		metrics_mirror_take(jail->stack, remembered);
 		pl_stack_unlock(jail->stack);
 	}
 	netstate_watch_close(watch);

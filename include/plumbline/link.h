@@ -148,7 +148,8 @@ void pl_neighbour_flush(struct pl_stack *stack, int ifindex);	/* all but permane
 /* What is known, and then the proxy entries (NTF_PROXY), one by one from index 0: false past the last. */
 bool pl_neighbour_get(const struct pl_stack *stack, unsigned index, struct pl_neighbour *neighbour);
 
-/* `ip tcp_metrics flush all`. */
+/* Does TCP remember any destination? And `ip tcp_metrics flush all`. */
+bool pl_tcp_metrics_known(const struct pl_stack *stack);
 void pl_tcp_metrics_flush(struct pl_stack *stack);
 
 #endif

@@ -270,6 +270,11 @@ void tcp_metrics_free(struct pl_stack *stack)
 	}
 }
 
+bool pl_tcp_metrics_known(const struct pl_stack *stack)
+{
+	return stack->tcp->metrics;
+}
+
 void pl_tcp_metrics_flush(struct pl_stack *stack)
 {
 	tcp_metrics_free(stack);
