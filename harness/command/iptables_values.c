@@ -31,25 +31,40 @@ bool iptables_u32(const char *text, uint32_t most, uint32_t *value)
 	return true;
 }
 
-bool iptables_range(const char *text, char between, uint32_t most, uint32_t *low, uint32_t *high)
+/* The ends of LOW-HIGH or LOW:HIGH as text; last is NULL when there is but one value. */
+struct ends {
+	char first[64];
+	const char *last;
+};
+
+/* Before and behind a colon an end may be left out. */
+static bool split(const char *text, char between, struct ends *ends)
 {
 	const char *mark = strchr(text, between);
-	char first[16];
+	size_t length = mark ? (size_t)(mark - text) : strlen(text);
 
-	if (!mark) {
-		if (!iptables_u32(text, most, low))
+	if (length >= sizeof(ends->first))
+		return false;
+	snprintf(ends->first, sizeof(ends->first), "%.*s", (int)length, text);
+	ends->last = mark ? mark + 1 : NULL;
+	return !mark || between == ':' || (*ends->first && *ends->last);
+}
+
+bool iptables_range(const char *text, char between, uint32_t most, uint32_t *low, uint32_t *high)
+{
+	struct ends ends;
+
+	*low = 0;
+	*high = most;
+	if (!split(text, between, &ends))
+		return false;
+	if (!ends.last) {
+		if (!iptables_u32(ends.first, most, low))
 			return false;
 		*high = *low;
 		return true;
 	}
-	if ((size_t)(mark - text) >= sizeof(first))
-		return false;
-	snprintf(first, sizeof(first), "%.*s", (int)(mark - text), text);
-	*low = 0;
-	*high = most;
-	if ((!*first || !mark[1]) && between != ':')
-		return false;
-	return (!*first || iptables_u32(first, most, low)) && (!mark[1] || iptables_u32(mark + 1, most, high));
+	return (!*ends.first || iptables_u32(ends.first, most, low)) && (!*ends.last || iptables_u32(ends.last, most, high));
 }
 
 static bool port(const char *text, const struct ipt_ip *ip, uint16_t *value)
@@ -70,23 +85,19 @@ static bool port(const char *text, const struct ipt_ip *ip, uint16_t *value)
 
 bool iptables_ports(const char *text, char between, const struct ipt_ip *ip, uint16_t *low, uint16_t *high)
 {
-	const char *mark = strchr(text, between);
-	char first[64];
+	struct ends ends;
 
-	if (!mark) {
-		if (!port(text, ip, low))
+	*low = 0;
+	*high = UINT16_MAX;
+	if (!split(text, between, &ends))
+		return false;
+	if (!ends.last) {
+		if (!port(ends.first, ip, low))
 			return false;
 		*high = *low;
 		return true;
 	}
-	if ((size_t)(mark - text) >= sizeof(first))
-		return false;
-	snprintf(first, sizeof(first), "%.*s", (int)(mark - text), text);
-	*low = 0;
-	*high = UINT16_MAX;
-	if ((!*first || !mark[1]) && between != ':')
-		return false;
-	return (!*first || port(first, ip, low)) && (!mark[1] || port(mark + 1, ip, high)) && *low <= *high;
+	return (!*ends.first || port(ends.first, ip, low)) && (!*ends.last || port(ends.last, ip, high)) && *low <= *high;
 }
 
 bool iptables_address(const char *text, size_t length, struct in_addr *address)

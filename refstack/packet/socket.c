@@ -6,8 +6,6 @@
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 
 #include "../ip/ip.h"
 #include "../link/link.h"
@@ -207,22 +205,6 @@ static void packet_destroy(struct sock *sk)
 	sk->stack->packet_sockets--;
 }
 
-static int64_t packet_ioctl(struct sock *sk, unsigned long request, void *argument)
-{
-	int number;
-
-	if (request == SIOCOUTQ)
-		number = (int)sk->write_allocated;
-	else if (request == SIOCINQ)
-		number = sk->receive_queue.first ? (int)pktbuf_length(sk->receive_queue.first) : 0;
-	else
-		return -ENOTTY;
-	if (!argument)
-		return -EFAULT;
-	memcpy(argument, &number, sizeof(number));
-	return 0;
-}
-
 const struct proto packet_proto = {
 	.name = "PACKET",
 	.type = SOCK_PACKET,
@@ -235,6 +217,6 @@ const struct proto packet_proto = {
 	.getname = packet_getname,
 	.sendmsg = packet_sendmsg,
 	.recvmsg = packet_recvmsg,
-	.ioctl = packet_ioctl,
+	.ioctl = datagram_ioctl,
 	.poll = datagram_poll,
 };

@@ -1,9 +1,7 @@
 /* The row of raw sockets: raw(7). */
 #include "raw.h"
 
-#include <linux/sockios.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include "../ip/icmp.h"
 #include "../ip/output.h"
@@ -316,22 +314,6 @@ static int64_t raw_getsockopt(struct sock *sk, int level, int name, void *value,
 	return sockopt_copy_out(value, length, &raw_sk(sk)->filter, sizeof(raw_sk(sk)->filter));
 }
 
-static int64_t raw_ioctl(struct sock *sk, unsigned long request, void *argument)
-{
-	int number;
-
-	if (request == SIOCOUTQ)
-		number = (int)sk->write_allocated;
-	else if (request == SIOCINQ)
-		number = sk->receive_queue.first ? (int)pktbuf_length(sk->receive_queue.first) : 0;
-	else
-		return -ENOTTY;
-	if (!argument)
-		return -EFAULT;
-	memcpy(argument, &number, sizeof(number));
-	return 0;
-}
-
 const struct proto raw_proto = {
 	.name = "RAW",
 	.type = SOCK_RAW,
@@ -347,7 +329,7 @@ const struct proto raw_proto = {
 	.recvmsg = raw_recvmsg,
 	.setsockopt = raw_setsockopt,
 	.getsockopt = raw_getsockopt,
-	.ioctl = raw_ioctl,
+	.ioctl = datagram_ioctl,
 	.poll = datagram_poll,
 	.unhash = raw_unhash,
 };

@@ -1,6 +1,9 @@
 /* Receiving datagrams: the queue and its limit, taking and peeking, poll, shutdown. */
 #include "datagram.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "error_queue.h"
 #include "options.h"
 
@@ -119,6 +122,22 @@ uint32_t datagram_poll(struct sock *sk)
 }
 
 /* A socket that is not connected cannot be shut down, and is all the same: Linux sets the bits before it complains. */
+int64_t datagram_ioctl(struct sock *sk, unsigned long request, void *argument)
+{
+	int number;
+
+	if (request == SIOCOUTQ)
+		number = (int)sk->write_allocated;
+	else if (request == SIOCINQ)
+		number = sk->receive_queue.first ? (int)pktbuf_length(sk->receive_queue.first) : 0;
+	else
+		return -ENOTTY;
+	if (!argument)
+		return -EFAULT;
+	memcpy(argument, &number, sizeof(number));
+	return 0;
+}
+
 int64_t datagram_shutdown(struct sock *sk, int how)
 {
 	sk->shutdown |= (uint8_t)(how + 1);

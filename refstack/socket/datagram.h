@@ -37,6 +37,7 @@ struct pktbuf *datagram_take(struct sock *sk, struct pl_call *call, int flags, u
 /* Move SO_PEEK_OFF on: `length` bytes were read, or peeked. */
 void datagram_peek_moved(struct sock *sk, int flags, uint32_t length);
 uint32_t datagram_poll(struct sock *sk);
+int64_t datagram_ioctl(struct sock *sk, unsigned long request, void *argument);	/* SIOCOUTQ; SIOCINQ: the first one's length */
 int64_t datagram_shutdown(struct sock *sk, int how);
 int64_t datagram_close(struct sock *sk, struct pl_call *call);
 

@@ -1,6 +1,5 @@
-#include "harness/command/builtin.h"
+#include "commands.h"
 
-#include <criterion/criterion.h>
 #include <plumbline/link.h>
 #include <plumbline/sysctl.h>
 #include <stdio.h>
@@ -9,36 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness/target/target.h"
-
-static struct arena *arena;
-static struct target_config config = { .script_path = "x.pkt" };
-static struct commands commands;
-static const char *error;
-
-static void setup(void)
+static void set_up_links(void)
 {
-	const struct pl_stack_config plain = { 0 };
 	const struct pl_link_config link = { .name = "tun0", .kind = PL_LINK_TUN };
 
-	arena = arena_new();
-	commands = (struct commands){ .stack = pl_stack_new(&plain), .config = &config };
+	set_up();
 	cr_assert_gt(pl_link_add(commands.stack, &link), 0);
 	cr_assert_gt(pl_link_add(commands.stack, &(struct pl_link_config){ .name = "eth0", .kind = PL_LINK_ETHERNET }), 0);
 }
 
-static void teardown(void)
-{
-	pl_stack_free(commands.stack);
-	arena_free(arena);
-}
-TestSuite(builtin, .init = setup, .fini = teardown);
-
-static int run(const char *command)
-{
-	error = "";
-	return command_builtin(&commands, command, arena, &error);
-}
+TestSuite(builtin, .init = set_up_links, .fini = tear_down);
 
 static const char *value(const char *name)
 {

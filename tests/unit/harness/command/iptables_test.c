@@ -10,37 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/command/builtin.h"
+#include "commands.h"
 #include "harness/command/filter_mirror.h"
-#include "harness/target/target.h"
 
 #define PROGRAM "/usr/sbin/iptables-legacy"
 
-static struct arena *arena;
-static struct target_config config = { .script_path = "x.pkt" };
-static struct commands commands;
-static const char *error;
-
-static void setup(void)
-{
-	const struct pl_stack_config plain = { 0 };
-
-	arena = arena_new();
-	commands = (struct commands){ .stack = pl_stack_new(&plain), .config = &config };
-}
-
-static void teardown(void)
-{
-	pl_stack_free(commands.stack);
-	arena_free(arena);
-}
-TestSuite(iptables, .init = setup, .fini = teardown);
-
-static int run(const char *command)
-{
-	error = "";
-	return command_builtin(&commands, command, arena, &error);
-}
+TestSuite(iptables, .init = set_up, .fini = tear_down);
 
 /* A namespace of its own in which the program can be run. */
 static bool own_namespace(void)

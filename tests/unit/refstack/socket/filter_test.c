@@ -1,22 +1,8 @@
-#include "../calls.h"
+#include "one_socket.h"
 
 #include <linux/filter.h>
 
-static struct fixture f;
-static int fd;
-
-static void set_up(void)
-{
-	fixture_new(&f);
-	fd = udp_bound(&f, LOCAL, 5000);
-}
-
-static void tear_down(void)
-{
-	fixture_free(&f);
-}
-
-TestSuite(filter, .init = set_up, .fini = tear_down);
+TestSuite(filter, .init = set_up_bound, .fini = tear_down);
 
 static int64_t attach(const struct sock_filter *code, size_t count)
 {

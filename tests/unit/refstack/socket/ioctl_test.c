@@ -1,4 +1,4 @@
-#include "../calls.h"
+#include "one_socket.h"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -6,21 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/time.h>
 
-static struct fixture f;
-static int fd;
-
-static void set_up(void)
-{
-	fixture_new(&f);
-	fd = udp_bound(&f, LOCAL, 5000);
-}
-
-static void tear_down(void)
-{
-	fixture_free(&f);
-}
-
-TestSuite(ioctl, .init = set_up, .fini = tear_down);
+TestSuite(ioctl, .init = set_up_bound, .fini = tear_down);
 
 Test(ioctl, queue_lengths)
 {

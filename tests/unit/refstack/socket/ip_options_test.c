@@ -1,4 +1,4 @@
-#include "../calls.h"
+#include "one_socket.h"
 
 #include <netinet/ip.h>
 
@@ -6,21 +6,7 @@
 #define IP_LOCAL_PORT_RANGE 51
 #endif
 
-static struct fixture f;
-static int fd;
-
-static void set_up(void)
-{
-	fixture_new(&f);
-	fd = open_socket(&f, SOCK_DGRAM, 0);
-}
-
-static void tear_down(void)
-{
-	fixture_free(&f);
-}
-
-TestSuite(ip_options, .init = set_up, .fini = tear_down);
+TestSuite(ip_options, .init = set_up_unbound, .fini = tear_down);
 
 /* One byte does for a number, and a number that fits is given as one byte to who has no room for four. */
 Test(ip_options, bytes_and_ints)

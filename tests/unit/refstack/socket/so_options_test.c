@@ -1,24 +1,10 @@
-#include "../calls.h"
+#include "one_socket.h"
 
 #include <linux/capability.h>
 #include <plumbline/sysctl.h>
 #include <sys/time.h>
 
-static struct fixture f;
-static int fd;
-
-static void set_up(void)
-{
-	fixture_new(&f);
-	fd = open_socket(&f, SOCK_DGRAM, 0);
-}
-
-static void tear_down(void)
-{
-	fixture_free(&f);
-}
-
-TestSuite(so_options, .init = set_up, .fini = tear_down);
+TestSuite(so_options, .init = set_up_unbound, .fini = tear_down);
 
 /* Buffers are doubled, have a least size, and the tunables bound what is asked for as an unsigned number. */
 Test(so_options, buffers)
