@@ -85,6 +85,7 @@ static void put32(uint8_t *at, uint32_t value)
 }
 
 #define NEAR 0x20000			/* this far from the initial sequence number */
+#define HALF 0x80000000u		/* of the space of sequence numbers */
 #define ISS_TOLD 0x10000000u
 #define NEW_ISS 0x20000000u		/* the first sequence number of a connection that nobody knew of */
 
@@ -92,7 +93,7 @@ static void map_sequence(uint8_t *at, bool first, const struct packet_names *nam
 {
 	if (!names)
 		flatten32(at);
-	else if (names->has_iss && get32(at) - names->iss + NEAR < 2 * NEAR)
+	else if (names->has_iss && (get32(at) - names->iss + NEAR) % HALF < 2 * NEAR)
 		put32(at, get32(at) - names->iss + ISS_TOLD);
 	else if (first)
 		put32(at, NEW_ISS);
@@ -128,8 +129,20 @@ static void map_checksum(uint8_t *at, unsigned how, bool optional, bool quoted)
 	put16(at, optional && !get16(at) ? CHECKSUM_NONE : quoted ? CHECKSUM_RIGHT : (uint16_t)how);
 }
 
+#define AS_SENT 0x5a
+
 static void map_ip(const uint8_t *bytes, size_t length, uint8_t *to, size_t have, bool quoted,
 		   const struct packet_names *names);
+
+/*
+ * A packet is quoted: all that is behind its header's fixed part and stands as it was sent. What a field is that was changed, or
+ * that a changed field has moved, cannot be told from the bytes alone.
+ */
+static void map_as_sent(const uint8_t *bytes, size_t length, uint8_t *to, size_t have, const struct packet_names *names)
+{
+	if (names && names->sent && length > 20 && length <= names->sent_length && !memcmp(bytes + 20, names->sent + 20, length - 20))
+		memset(to + 20, AS_SENT, have - 20);
+}
 
 static void map_icmp(const uint8_t *bytes, size_t length, uint8_t *to, size_t have, size_t at, bool quoted,
 		     const struct packet_names *names)
@@ -153,8 +166,10 @@ static void map_icmp(const uint8_t *bytes, size_t length, uint8_t *to, size_t ha
 	if (error && !quoted && have >= at + 8 && names)
 		for (size_t word = at + 28; word + 4 <= have && to[at + 8 + 9] == IPPROTO_ICMP; word += 4)
 			map_sequence(to + word, false, names);
-	if (error && !quoted && have >= at + 28)
+	if (error && !quoted && have >= at + 28) {
 		map_ip(bytes + at + 8, length - at - 8, to + at + 8, have - at - 8, true, names);
+		map_as_sent(bytes + at + 8, length - at - 8, to + at + 8, have - at - 8, names);
+	}
 }
 
 static void map_transport(const uint8_t *bytes, size_t length, uint8_t *to, size_t have, size_t at, bool quoted,

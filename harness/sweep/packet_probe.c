@@ -58,9 +58,12 @@ static void run(struct side *side, const struct combination *combination,
 	}
 	packet_make(combination->index[0], side->far, &packet);
 	change(combination, &packet);
+	side->far->names.sent = packet.bytes;
+	side->far->names.sent_length = packet.length;
 	packet_inject(side, &packet);
 	packet_state_record(side, combination, side->far);
 	packet_state_undo(side, side->far);
+	side->far->names.sent = NULL;
 }
 
 static void change_field(const struct combination *combination, struct packet *packet)

@@ -119,6 +119,48 @@ Test(packet, names_of_the_far_end_and_of_sequence_numbers)
 	cr_assert_arr_eq(mapped + 28, "\x00\x00\x00\x01", 4);
 }
 
+/* An ICMP error, quoting `packet` from its `changed`th byte on with one bit other than it was sent; 0: as it was sent. */
+static void map_quoting(const struct packet *packet, size_t changed)
+{
+	struct packet error;
+
+	packet_make(kind("icmp-unreachable-99"), &far, &error);
+	memcpy(error.bytes + 28, packet->bytes, packet->length);
+	error.length = 28 + packet->length;
+	error.bytes[28 + changed] ^= changed ? 1 : 0;
+	far.names.sent = packet->bytes;
+	far.names.sent_length = packet->length;
+	map(&error);
+	far.names.sent = NULL;
+}
+
+Test(packet, a_quotation_of_what_was_sent_is_told_as_that)
+{
+	uint8_t told[PACKET_ROOM];
+	struct packet packet;
+
+	packet_make(kind("tcp-ack"), &far, &packet);
+	packet_set_field(&packet, field("ip.header-length"), 13);
+	map_quoting(&packet, 0);
+	memcpy(told, mapped + 48, packet.length - 20);
+	/* Another connection's numbers make no difference, a byte that is not what was sent does. */
+	packet.bytes[31] ^= 7;
+	map_quoting(&packet, 0);
+	cr_assert_arr_eq(told, mapped + 48, packet.length - 20);
+	map_quoting(&packet, 33);
+	cr_assert_arr_neq(told, mapped + 48, packet.length - 20);
+}
+
+Test(packet, numbers_near_half_the_space_away_are_relative_too)
+{
+	struct packet packet;
+
+	packet_make(kind("tcp-ack"), &far, &packet);
+	packet.bytes[packet.transport + 8] ^= 0x80;
+	map(&packet);
+	cr_assert_arr_eq(mapped + 28, "\x90\x00\x00\x01", 4);
+}
+
 Test(packet, short_and_foreign_packets_are_noise_or_copied)
 {
 	uint8_t bytes[64] = { 0x60 }, to[64];
