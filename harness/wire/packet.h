@@ -2,7 +2,7 @@
  * Packets as the harness knows them. One representation serves what a script says of a packet (some fields given), what is on
  * the wire (all fields known) and what is printed. It shares no code with the stack under test.
  *
- * A packet is a stack of layers, outermost first. A layer has fields from one table (wire_fields.h), each given or not; options
+ * A packet is a stack of layers, outermost first. A layer has fields from one table (WIRE_FIELD_LIST), each given or not; options
  * of IP and TCP are kept in order; the innermost layer may carry a payload.
  */
 #ifndef HARNESS_PACKET_H

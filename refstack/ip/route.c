@@ -2,7 +2,7 @@
  * Resolved routes: the way out for a flow.
  *
  * A resolved route is made by each lookup and thrown away by its users; sockets keep theirs until the generation of the tables
- * moves. Path MTUs learnt from ICMP are kept by destination (pmtu.c) and copied into the routes made after that.
+ * moves. Path MTUs learnt from ICMP are kept by destination (exception.c) and copied into the routes made after that.
  */
 #include <stdlib.h>
 

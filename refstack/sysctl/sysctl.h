@@ -69,7 +69,7 @@ void sysctl_link_init(struct pl_stack *stack, struct in_device *device);
 /* The link got an address: later changes of conf/default do not reach it any more. */
 void sysctl_link_pin(struct in_device *device);
 
-/* --- rows and kinds: for sysctl.c, kinds.c, special.c and whoever documents the tunables --------------------------------- */
+/* --- rows and kinds: for tree.c, kinds.c, special.c and whoever documents the tunables --------------------------------- */
 enum sysctl_kind {
 	SYSCTL_INT, SYSCTL_U8, SYSCTL_UINT, SYSCTL_INT2, SYSCTL_INT3, SYSCTL_ULONG, SYSCTL_ULONG2, SYSCTL_ULONG3, SYSCTL_JIFFIES, SYSCTL_MS_JIFFIES,
 	SYSCTL_MS_JIFFIES_POSITIVE, SYSCTL_USERHZ, SYSCTL_UNRES_QLEN, SYSCTL_PORT_RANGE, SYSCTL_UNPRIVILEGED, SYSCTL_PORT_BITMAP,

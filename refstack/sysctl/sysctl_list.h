@@ -9,7 +9,7 @@
  *
  * field is where the value lives: struct sysctls, conf_sysctls or neigh_sysctls; two files may be two views of one field.
  * mode SYSCTL_SHARED: one value for the whole machine, 0644 in the first namespace, 0444 in others.
- * start is the file's text in a fresh namespace, minimum and maximum bound the kinds that take bounds. sysctl.c describes
+ * start is the file's text in a fresh namespace, minimum and maximum bound the kinds that take bounds. kinds.c describes
  * the kinds. What depends on the machine (memory, hash sizes, congestion controls) is set by sysctl_defaults.
  */
 #ifndef SYSCTL

@@ -54,7 +54,7 @@ struct tcp_segment {
 	} option;
 };
 
-/* A MSG_ZEROCOPY send, or several in a row that share a buffer: reported when the last buffer holding it is freed (zerocopy.c). */
+/* A MSG_ZEROCOPY send, or several in a row that share a buffer: reported when the last buffer holding it is freed (stamp.c). */
 struct tcp_zerocopy {
 	unsigned references;
 	uint32_t id, calls, bytes;	/* first notification id, how many calls */

@@ -112,7 +112,7 @@ void tcp_rate_check_app_limited(struct tcp_sock *tp);
 /* stamp.c: sendmsg is done and `packet` holds its last byte: SOF_TIMESTAMPING_* asked of it (tcp_tx_timestamp) */
 void tcp_stamp_request(struct tcp_sock *tp, struct pktbuf *packet, uint32_t timestamping);
 /*
- * zerocopy.c: MSG_ZEROCOPY. _start at the beginning of sendmsg, with the last buffer of the write queue or NULL, gives a
+ * stamp.c: MSG_ZEROCOPY. _start at the beginning of sendmsg, with the last buffer of the write queue or NULL, gives a
  * notification to be (or that continues the buffer's); _attach for each buffer that takes bytes of this call: false when the
  * buffer belongs to another notification, or to none, and a new buffer is needed; _finish at the end (failed: nothing was
  * queued and no notification is due).
