@@ -310,6 +310,9 @@ static const struct {
 	{ "TCP_NLA_PACING_RATE=", 0 }, { "TCP_NLA_DELIVERY_RATE=", 0 }, { "TCP_NLA_EDT=", 0 },
 };
 
+/* Numbers behind these words are the machine's: which processor it was, what it has counted so far. */
+static const char *const machine_words[] = { "SO_INCOMING_CPU, [", "SO_INCOMING_NAPI_ID, [", "SO_COOKIE, [", "SO_NETNS_COOKIE, [" };
+
 static bool ends_with(const char *start, const char *at, const char *word)
 {
 	size_t length = strlen(word);
@@ -328,6 +331,10 @@ static bool numbers_fit(struct compare *compare, const char *start, const char *
 			return side_port(&compare->side[0], a) == side_port(&compare->side[1], b);
 		return pair(compare, &a, &b, sizeof(a));
 	}
+	for (size_t i = 0; i < sizeof(machine_words) / sizeof(machine_words[0]); i++)
+		if (ends_with(start, at, machine_words[i]))
+			return pair(compare, &(long long[]){ first, (long long)i }, &(long long[]){ second, (long long)i },
+				    2 * sizeof(long long));
 	for (size_t i = 0; !compare->exact && i < sizeof(timed_words) / sizeof(timed_words[0]); i++)
 		if (ends_with(start, at, timed_words[i].word))
 			return !timed_words[i].unit ||

@@ -25,8 +25,9 @@ bool marshal_optval_in_build(struct marshalled *m, unsigned i, const struct expr
 	bytes = marshal_memory(m, i, size > 256 ? size : 256);
 	if (expr->kind == EXPR_ELLIPSIS)
 		return true;
-	if (m->type[i] && m->type[i]->kind == TYPE_STRUCT && size && size < m->type[i]->size && expr->kind == EXPR_STRUCT)
-		m->type[i] = NULL;	/* a shorter structure than the table's: by its members */
+	if (m->type[i] && m->type[i]->kind == TYPE_STRUCT && size && size < m->type[i]->size && expr->kind == EXPR_STRUCT &&
+	    type_by_members(expr))
+		m->type[i] = type_by_members(expr);	/* a shorter structure than the table's, if one is known */
 	return type_build(m->run, m->type[i], expr, bytes, m->room[i], &length, &error) || marshal_fail(m, i, error);
 }
 
@@ -34,6 +35,12 @@ bool marshal_optval_in_build(struct marshalled *m, unsigned i, const struct expr
 static bool reads_value(const struct marshalled *m)
 {
 	return m->type[3] == &type_ip_msfilter || m->type[3] == &type_group_filter;
+}
+
+/* SO_GET_FILTER has the number of SO_ATTACH_FILTER, and a length in instructions. */
+static size_t length_unit(const struct marshalled *m, unsigned i)
+{
+	return m->type[i] == &type_program ? type_program.element->size : 1;
 }
 
 bool marshal_optval_out_build(struct marshalled *m, unsigned i, const struct expr *expr)
@@ -44,6 +51,8 @@ bool marshal_optval_out_build(struct marshalled *m, unsigned i, const struct exp
 	size_t length;
 
 	m->type[i] = option_type(m);
+	if (m->type[i] == &type_sock_fprog)
+		m->type[i] = &type_program;
 	if (after && after->kind != EXPR_ELLIPSIS && !marshal_is_null(m, after) &&
 	    !marshal_number(m, i + 1, expr_part(after, 0), &size))
 		return false;
@@ -53,7 +62,7 @@ bool marshal_optval_out_build(struct marshalled *m, unsigned i, const struct exp
 		return marshal_fail(m, i + 1, "an option longer than 1 MiB");
 	if (marshal_is_null(m, expr))
 		return true;
-	marshal_memory(m, i, (size_t)size);
+	marshal_memory(m, i, (size_t)size * length_unit(m, i));
 	if (!reads_value(m) || expr->kind == EXPR_ELLIPSIS)
 		return true;
 	return type_build(m->run, m->type[i], expr, m->memory[i], (size_t)size, &length, &error) || marshal_fail(m, i, error);
@@ -63,7 +72,7 @@ static size_t option_length(const struct marshalled *m, unsigned i)
 {
 	const socklen_t *length = m->memory[i + 1];
 
-	return length && *length < m->room[i] ? *length : m->room[i];
+	return length && *length * length_unit(m, i) < m->room[i] ? *length * length_unit(m, i) : m->room[i];
 }
 
 void marshal_optval_out_check(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)

@@ -228,7 +228,7 @@ bool type_build(const struct run *run, const struct type *type, const struct exp
 		return stamps_eval(run, expr, &value, error);
 	case TYPE_POINTER:
 		*length = type->size;
-		return pointer_build(run, expr, to, error);
+		return pointer_build(run, type, expr, to, error);
 	case TYPE_IFCONF:
 		*length = type->size;
 		return ifconf_build(run, expr, to, error);

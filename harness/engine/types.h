@@ -18,7 +18,7 @@ enum type_kind {
 	TYPE_OPAQUE,		/* as long as it comes, read by the members that a script names: TCP_INFO */
 	TYPE_STRUCT, TYPE_ARRAY,
 	TYPE_STAMPS,		/* struct scm_timestamping: {scm_sec=, scm_nsec=} in script time, and only its first stamp */
-	TYPE_POINTER,		/* to a text */
+	TYPE_POINTER,		/* to a text, or to as many elements as there are said to be */
 	TYPE_IFCONF,		/* struct ifconf, with the array that it points to */
 	TYPE_ATTRIBUTES,	/* netlink attributes: {TCP_NLA_BUSY=123, ...} */
 };
@@ -36,7 +36,7 @@ struct type {
 	const char *family;	/* of the symbols that name its values, or NULL */
 	const struct type_member *member;
 	unsigned members;
-	const struct type *element;	/* ARRAY */
+	const struct type *element;	/* ARRAY, POINTER */
 };
 
 /* Types that several tables use. */

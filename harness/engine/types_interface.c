@@ -67,7 +67,7 @@ TYPE_STRUCT_DEFINE(rtentry, struct rtentry,
 	{ "rt_window", &type_long, offsetof(struct rtentry, rt_window) },
 	{ "rt_irtt", &type_u16, offsetof(struct rtentry, rt_irtt) });
 
-/* --- texts behind a pointer --------------------------------------------------------------------------------------------------- */
+/* --- texts and arrays behind a pointer --------------------------------------------------------------------------------------------------- */
 static const char *pointed(const uint8_t *bytes)
 {
 	const char *text;
@@ -76,14 +76,22 @@ static const char *pointed(const uint8_t *bytes)
 	return text;
 }
 
-bool pointer_build(const struct run *run, const struct expr *expr, uint8_t *to, const char **error)
+bool pointer_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, const char **error)
 {
-	char *copy = NULL;
+	const struct type array = { .kind = TYPE_ARRAY, .element = type->element };
+	uint8_t *copy = NULL;
+	size_t length;
 
-	if (expr->kind == EXPR_STRING) {
+	if (type->element && expr->kind == EXPR_LIST) {
+		size_t room = (size_t)expr->members * type->element->size;
+
+		copy = arena_alloc(run->arena, room ? room : 1);
+		if (!type_build(run, &array, expr, copy, room, &length, error))
+			return false;
+	} else if (!type->element && expr->kind == EXPR_STRING) {
 		copy = arena_memdup(run->arena, expr->bytes, expr->length);
 	} else if (expr->kind != EXPR_WORD || strcmp(expr->word, "NULL")) {
-		*error = "expected a text in quotes, or NULL";
+		*error = type->element ? "expected [a list], or NULL" : "expected a text in quotes, or NULL";
 		return false;
 	}
 	memcpy(to, &copy, sizeof(copy));

@@ -3,6 +3,7 @@
  */
 #include "types_tables.h"
 
+#include <linux/filter.h>
 #include <linux/net_tstamp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -41,6 +42,18 @@ TYPE_STRUCT_DEFINE(tcp_zerocopy_receive, struct tcp_zerocopy_receive,
 	{ "inq", &type_u32, offsetof(struct tcp_zerocopy_receive, inq) },
 	{ "err", &type_int, offsetof(struct tcp_zerocopy_receive, err) });
 
+/* A classic BPF program, given as a pointer to its instructions. */
+TYPE_STRUCT_DEFINE(sock_filter, struct sock_filter,
+	{ "code", &type_u16, offsetof(struct sock_filter, code) },
+	{ "jt", &type_u8, offsetof(struct sock_filter, jt) },
+	{ "jf", &type_u8, offsetof(struct sock_filter, jf) },
+	{ "k", &type_u32, offsetof(struct sock_filter, k) });
+static const struct type type_instructions = { .kind = TYPE_POINTER, .size = sizeof(void *), .element = &type_sock_filter };
+TYPE_STRUCT_DEFINE(sock_fprog, struct sock_fprog,
+	{ "len", &type_u16, offsetof(struct sock_fprog, len) },
+	{ "filter", &type_instructions, offsetof(struct sock_fprog, filter) });
+const struct type type_program = { .kind = TYPE_ARRAY, .element = &type_sock_filter };
+
 static const struct {
 	int level, name;
 	const struct type *type;
@@ -54,6 +67,8 @@ static const struct {
 	{ SOL_SOCKET, SO_COOKIE, &type_u64 },
 	{ SOL_SOCKET, SO_MAX_PACING_RATE, &type_u64 },
 	{ SOL_SOCKET, SO_TIMESTAMPING, &type_so_timestamping },
+	{ SOL_SOCKET, SO_ATTACH_FILTER, &type_sock_fprog },
+	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &type_sock_fprog },
 	{ IPPROTO_IP, IP_OPTIONS, &type_bytes },
 	{ IPPROTO_IP, IP_ADD_MEMBERSHIP, &type_ip_mreqn },
 	{ IPPROTO_IP, IP_DROP_MEMBERSHIP, &type_ip_mreqn },

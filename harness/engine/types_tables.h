@@ -21,7 +21,8 @@
 
 extern const struct type type_s64, type_family, type_sockaddr_in, type_linger, type_ip_mreqn, type_ip_mreq, type_ip_mreq_source,
     type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event,
-    type_ip_msfilter, type_group_filter;
+    type_ip_msfilter, type_group_filter, type_sock_fprog,
+    type_program;	/* what SO_GET_FILTER reads, whose length counts instructions */
 
 /* Whether the type, or one inside it, is a structure with a member of this name. */
 bool type_has_member(const struct type *type, const char *name);
@@ -35,7 +36,7 @@ extern const struct request_row interface_requests[];
 extern const unsigned interface_request_count;
 extern const struct type type_ifconf;
 bool ifconf_has_member(const char *name);
-bool pointer_build(const struct run *run, const struct expr *expr, uint8_t *to, const char **error);
+bool pointer_build(const struct run *run, const struct type *type, const struct expr *expr, uint8_t *to, const char **error);
 bool pointer_compare(const struct expr *expr, const uint8_t *bytes, const char *name, struct text *text);
 void pointer_print(const uint8_t *bytes, struct text *text);
 bool ifconf_build(const struct run *run, const struct expr *expr, uint8_t *to, const char **error);

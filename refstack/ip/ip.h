@@ -256,12 +256,6 @@ static inline bool inet_links_meet(const struct sock *a, const struct sock *b)
 {
 	return !a->bound_link || !b->bound_link || a->bound_link == b->bound_link;
 }
-/* Do two sockets share the datagrams or connections to their port, by SO_REUSEPORT? */
-static inline bool inet_same_group(const struct sock *a, const struct sock *b)
-{
-	return a->reuseport && b->reuseport && a->port == b->port && a->local.s_addr == b->local.s_addr &&
-	       a->bound_link == b->bound_link && a->uid == b->uid && a->state == b->state;
-}
 /* Where ephemeral ports are taken from: the tunable, narrowed by IP_LOCAL_PORT_RANGE. Both ends included. */
 void port_range(const struct sock *sk, uint16_t *low, uint16_t *high);
 bool port_reserved(const struct pl_stack *stack, uint16_t port);	/* ip_local_reserved_ports */

@@ -34,7 +34,8 @@ static bool find_tcp(const struct rule_packet *at, uint16_t source, uint16_t des
 
 static struct sock *find_udp(const struct rule_packet *at, uint16_t source, struct in_addr address, uint16_t port)
 {
-	return udp_lookup(at->stack, false, (struct in_addr){ at->ip->saddr }, source, address, port, at->packet->input_ifindex);
+	return udp_lookup(at->stack, false, (struct in_addr){ at->ip->saddr }, source, address, port, at->packet->input_ifindex,
+			  NULL);
 }
 
 static void describe(struct filter_socket *found, struct sock *sk)
@@ -72,7 +73,7 @@ bool filter_find_listener(const struct rule_packet *at, struct in_addr address, 
 		return false;
 	if (at->ip->protocol == IPPROTO_TCP) {
 		struct tcp_sock *listener = tcp_listener_find(at->stack, address, port, (struct in_addr){ at->ip->saddr },
-							      ntohs(ports[0]), at->packet->input_ifindex);
+							      ntohs(ports[0]), at->packet->input_ifindex, NULL, 0);
 
 		sk = listener ? &listener->sk : NULL;
 	} else {

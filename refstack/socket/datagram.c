@@ -40,7 +40,6 @@ void datagram_queue(struct sock *sk, struct pktbuf *packet)
 	control->stamp = sock_receive_stamp(sk, packet);
 	control->drops = sk->drops;
 	control->has_info = sock_flag(sk, SF_CMSG_PKTINFO);
-	sk->incoming_cpu = 0;
 	sock_charge_receive(sk, packet);
 	pktbuf_queue_push(&sk->receive_queue, packet);
 	if (!sock_flag(sk, SF_DEAD))

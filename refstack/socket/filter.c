@@ -293,7 +293,7 @@ static bool load_other(struct machine *machine, const struct sock_filter *at)
 	return true;
 }
 
-static uint32_t run(const struct filter *filter, const struct sock *sk, const struct pktbuf *packet)
+uint32_t filter_run(const struct filter *filter, const struct sock *sk, const struct pktbuf *packet)
 {
 	struct machine machine = { .sk = sk, .packet = packet };
 
@@ -335,7 +335,7 @@ static uint32_t run(const struct filter *filter, const struct sock *sk, const st
 
 uint32_t sock_filter(const struct sock *sk, const struct pktbuf *packet)
 {
-	return sk->filter ? run(sk->filter, sk, packet) : UINT32_MAX;
+	return sk->filter ? filter_run(sk->filter, sk, packet) : UINT32_MAX;
 }
 
 /* --- options --------------------------------------------------------------------------------------------------------------- */
@@ -347,39 +347,59 @@ struct filter *filter_hold(struct filter *filter)
 	return filter;
 }
 
+void filter_drop(struct filter *filter)
+{
+	if (filter && --filter->references == 0)
+		free(filter);
+}
+
 void filter_put(struct sock *sk)
 {
-	if (sk->filter && --sk->filter->references == 0)
-		free(sk->filter);
+	filter_drop(sk->filter);
 	sk->filter = NULL;
 }
 
-int64_t filter_attach(struct sock *sk, const void *value, socklen_t length)
+struct filter *filter_make(const struct sock *sk, const void *value, socklen_t length, int64_t *error)
 {
 	struct sock_fprog program;
 	struct filter *filter;
 	size_t size;
 
+	*error = -EINVAL;
 	if (length != sizeof(program))
-		return -EINVAL;
+		return NULL;
+	*error = -EFAULT;
 	if (!value)
-		return -EFAULT;
+		return NULL;
 	memcpy(&program, value, sizeof(program));
+	*error = -EPERM;
 	if (sock_flag(sk, SF_LOCK_FILTER))
-		return -EPERM;
+		return NULL;
+	*error = -EINVAL;
 	if (!program.filter || !program.len || program.len > BPF_MAXINSNS)
-		return -EINVAL;
+		return NULL;
 	size = program.len * sizeof(*program.filter);
+	*error = -ENOMEM;
 	filter = malloc(sizeof(*filter) + size);
 	if (!filter)
-		return -ENOMEM;
+		return NULL;
 	filter->references = 1;
 	filter->length = program.len;
 	memcpy(filter->code, program.filter, size);
-	if (!program_right(filter)) {
-		free(filter);
-		return -EINVAL;
-	}
+	if (program_right(filter))
+		return filter;
+	*error = -EINVAL;
+	free(filter);
+	return NULL;
+}
+
+int64_t filter_attach(struct sock *sk, const void *value, socklen_t length)
+{
+	int64_t error;
+	struct filter *filter = filter_make(sk, value, length, &error);
+
+	if (!filter)
+		return error;
 	filter_put(sk);
 	sk->filter = filter;
 	return 0;

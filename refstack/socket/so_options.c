@@ -3,6 +3,7 @@
  * privileges. One row an option. Switches that are one bit of sock.flag need no code of their own; getters are in so_get.c.
  */
 #include "filter.h"
+#include "group.h"
 #include "so_options.h"
 
 #include <linux/capability.h>
@@ -329,12 +330,12 @@ static int64_t set_attach_bpf(struct sock *sk, int value, const struct option_va
 /* A program that chooses within an SO_REUSEPORT group. */
 static int64_t set_reuseport_program(struct sock *sk, int value, const struct option_value *option)
 {
-	return sk->reuseport ? -EOPNOTSUPP : -EINVAL;
+	return sock_group_attach(sk, option->bytes, option->length);
 }
 
 static int64_t detach_reuseport_program(struct sock *sk, int value, const struct option_value *option)
 {
-	return sk->reuseport ? -ENOENT : -EINVAL;
+	return sock_group_detach(sk);
 }
 
 static int64_t set_peek_offset(struct sock *sk, int value, const struct option_value *option)
@@ -386,7 +387,7 @@ static int64_t set_max_pacing_rate(struct sock *sk, int value, const struct opti
 
 static int64_t set_incoming_cpu(struct sock *sk, int value, const struct option_value *option)
 {
-	sk->incoming_cpu = value;
+	sock_group_set_cpu(sk, value);
 	return 0;
 }
 

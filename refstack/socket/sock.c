@@ -1,5 +1,6 @@
 /* Sockets made, counted and freed; the memory they are charged for. */
 #include "filter.h"
+#include "group.h"
 #include "multicast.h"
 #include "options.h"
 
@@ -74,6 +75,7 @@ struct sock *sock_clone(const struct sock *parent)
 	sk->wait = (struct wait_queue){ 0 };
 	sk->memberships = NULL;
 	sk->filter = filter_hold(parent->filter);
+	sk->group = NULL;
 	sk->options = NULL;
 	sk->route = NULL;
 	sk->ip_id_set = false;
@@ -106,6 +108,7 @@ static void sock_destroy(struct sock *sk)
 	free(sk->options);
 	multicast_leave_all(sk);
 	filter_put(sk);
+	sock_group_leave(sk);
 	if (sk->route)
 		route_put(stack, sk->route);
 	*sk->all_prev = sk->all_next;

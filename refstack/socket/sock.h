@@ -174,6 +174,7 @@ struct sock {
 	struct in_addr multicast_source;
 	struct ip_memberships *memberships;
 	struct filter *filter;		/* SO_ATTACH_FILTER */
+	struct sock_group *group;	/* SO_REUSEPORT, group.h */
 	uint32_t port_range_low, port_range_high;	/* IP_LOCAL_PORT_RANGE, 0: the tunable's */
 	struct ip_options *options;	/* IP_OPTIONS to send, or NULL */
 	struct route *route;		/* cached, checked by its generation */

@@ -49,12 +49,14 @@ void tcp_entry_remove(struct pl_stack *stack, struct tcp_entry *entry);	/* harml
 /* The entry of the four-tuple that may take a segment from link ifindex; NULL: none. */
 struct tcp_entry *tcp_entry_find(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
 				 uint16_t remote_port, int ifindex);
-void tcp_listener_insert(struct tcp_sock *tp);
+int tcp_listener_insert(struct tcp_sock *tp);	/* with SO_REUSEPORT it joins its group: 0 or -errno */
 void tcp_listener_remove(struct tcp_sock *tp);
+/*
+ * Who listens for a segment from remote to local. packet: the segment itself, for the program of an SO_REUSEPORT group, which sees
+ * it from `payload` bytes behind the start of its IP header on; NULL: no program is asked.
+ */
 struct tcp_sock *tcp_listener_find(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
-				   uint16_t remote_port, int ifindex);
-/* One of the group that `from`, which does not listen now, would be in on `port`; NULL: nobody. */
-struct tcp_sock *tcp_listener_group_pick(const struct tcp_sock *from, uint16_t port, uint32_t hash);
+				   uint16_t remote_port, int ifindex, const struct pktbuf *packet, size_t payload);
 struct tcp_bind_bucket **tcp_bind_chain(struct pl_stack *stack, uint16_t port);
 /* Walk the whole table: call visit for every entry until it returns false. Entries may be removed by visit. */
 void tcp_entries_each(struct pl_stack *stack, bool (*visit)(struct tcp_entry *entry, void *context), void *context);

@@ -76,6 +76,17 @@ static void to_request(struct tcp_request *request, const struct tcp_segment *se
 		tcp_child_segment(listener, taker, segment);
 }
 
+/* Who listens for a segment that belongs to no connection. */
+static struct tcp_sock *listener_of(struct pl_stack *stack, const struct tcp_segment *segment)
+{
+	const struct pktbuf *packet = segment->packet;
+	struct sock *assigned = nf_assigned_socket(packet);
+	if (assigned)
+		return tcp_sk(assigned);
+	return tcp_listener_find(stack, segment->destination, segment->destination_port, segment->source, segment->source_port,
+				 packet->input_ifindex, packet, (size_t)(packet->data - packet->network));
+}
+
 static void to_timewait(struct tcp_timewait *tw, const struct tcp_segment *segment)
 {
 	struct pl_stack *stack = tw->stack;
@@ -85,11 +96,7 @@ static void to_timewait(struct tcp_timewait *tw, const struct tcp_segment *segme
 	case TIMEWAIT_DONE:
 		break;
 	case TIMEWAIT_SYN:
-		if (nf_assigned_socket(segment->packet))
-			listener = (struct tcp_sock *)nf_assigned_socket(segment->packet);
-		else
-			listener = tcp_listener_find(stack, segment->destination, segment->destination_port, segment->source,
-					     segment->source_port, segment->packet->input_ifindex);
+		listener = listener_of(stack, segment);
 		if (listener) {
 			tcp_timewait_free(tw);
 			if (tcp_md5_accept(stack, listener, segment))
@@ -127,10 +134,7 @@ static void dispatch(struct pl_stack *stack, const struct tcp_segment *segment)
 		}
 		return;
 	}
-	struct sock *assigned = nf_assigned_socket(segment->packet);
-	struct tcp_sock *listener = assigned ? (struct tcp_sock *)assigned :
-					       tcp_listener_find(stack, segment->destination, segment->destination_port,
-								 segment->source, segment->source_port, ifindex);
+	struct tcp_sock *listener = listener_of(stack, segment);
 	if (listener)
 		to_socket(listener, segment);
 	else

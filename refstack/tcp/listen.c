@@ -71,8 +71,10 @@ static int start(struct tcp_sock *tp)
 	}
 	sk->remote.s_addr = 0;
 	sk->remote_port = 0;
-	tcp_listener_insert(tp);
-	return 0;
+	error = tcp_listener_insert(tp);
+	if (error)
+		tcp_set_state(tp, TCP_CLOSE);
+	return error;
 }
 
 int64_t tcp_listen(struct sock *sk, int backlog)

@@ -5,11 +5,12 @@
  * until something happens to them: the SYN-ACK's timer, or a segment. Then another member is asked for, and if there is none (or
  * the tunable says no by then) the handshake ends. A listener that stops while the tunable is off takes everything with it.
  */
+#include "../socket/group.h"
 #include "conn.h"
 
 bool tcp_migrate_begin(struct tcp_sock *listener)
 {
-	listener->migrates = listener->sk.reuseport && listener->sk.stack->sysctl.tcp_migrate_req;
+	listener->migrates = listener->sk.group && listener->sk.stack->sysctl.tcp_migrate_req;
 	return listener->migrates;
 }
 
@@ -23,8 +24,9 @@ struct tcp_sock *tcp_migrate_target(const struct tcp_request *request)
 	if (!from->migrates)
 		return NULL;
 	if (stack->sysctl.tcp_migrate_req)
-		target = tcp_listener_group_pick(from, entry->port,
-						 tcp_tuple_hash(stack, entry->local, entry->port, entry->remote, entry->remote_port));
+		target = tcp_sk(sock_group_pick(&from->sk,
+						tcp_tuple_hash(stack, entry->local, entry->port, entry->remote, entry->remote_port),
+						NULL, 0));
 	if (!target)
 		COUNT(stack, TcpExt, TCPMigrateReqFailure);
 	return target;

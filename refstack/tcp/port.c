@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#include "../socket/group.h"
+
 
 static struct tcp_bind_bucket *bucket_find(struct pl_stack *stack, uint16_t port)
 {
@@ -129,6 +131,7 @@ struct claim {
 	struct in_addr address;
 	int link;
 	bool reuse, reuseport;
+	bool open;		/* may share with others: is in no group of its own yet */
 	uint8_t state;
 	uint32_t uid;
 };
@@ -139,6 +142,7 @@ static struct claim claim_of_sock(const struct tcp_sock *tp)
 			       .link = tp->sk.bound_link,
 			       .reuse = tp->sk.reuse,
 			       .reuseport = tp->sk.reuseport,
+			       .open = sock_group_open(&tp->sk),
 			       .state = tp->sk.state,
 			       .uid = tp->sk.uid };
 }
@@ -164,7 +168,7 @@ static bool claims_conflict(const struct claim *wanted, const struct claim *held
 	bool links_overlap = !wanted->link || !held->link || wanted->link == held->link;
 	if (!addresses_overlap || !links_overlap)
 		return false;
-	bool group = wanted->reuseport && held->reuseport && (held->state == TCP_TIME_WAIT || wanted->uid == held->uid);
+	bool group = wanted->reuseport && wanted->open && held->reuseport && (held->state == TCP_TIME_WAIT || wanted->uid == held->uid);
 	if (wanted->reuse && held->reuse && held->state != TCP_LISTEN)
 		return !relax || (!reuseport_ok && group);
 	return !reuseport_ok || !group;
@@ -192,7 +196,7 @@ static bool bucket_conflicts(const struct tcp_bind_bucket *bucket, const struct 
  */
 static bool reuseport_matches(const struct tcp_bind_bucket *bucket, const struct tcp_sock *tp)
 {
-	if (bucket->fastreuseport <= 0 || !tp->sk.reuseport || bucket->fastuid != tp->sk.uid)
+	if (bucket->fastreuseport <= 0 || !tp->sk.reuseport || tp->sk.group || bucket->fastuid != tp->sk.uid)
 		return false;
 	return !bucket->fast_address.s_addr || bucket->fast_address.s_addr == tp->sk.local.s_addr;
 }

@@ -68,7 +68,7 @@ static const struct tcp_md5_key *reset_key(struct pl_stack *stack, const struct 
 	if (!segment->option.has_md5)
 		return NULL;
 	struct tcp_sock *listener = tcp_listener_find(stack, segment->destination, segment->source_port, segment->source,
-						      segment->source_port, segment->packet->input_ifindex);
+						      segment->source_port, segment->packet->input_ifindex, NULL, 0);
 	*refused = true;
 	if (!listener)
 		return NULL;

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "../socket/group.h"
+
 #define LISTENER_BUCKETS 32
 #define BIND_BUCKETS 64
 #define ENTRY_BUCKETS_START 32
@@ -146,22 +148,39 @@ void tcp_entries_each(struct pl_stack *stack, bool (*visit)(struct tcp_entry *en
 }
 
 /* --- listeners -------------------------------------------------------------------------------------------------------- */
-void tcp_listener_insert(struct tcp_sock *tp)
+/* One with which tp, which begins to listen, shares its port. */
+static struct sock *group_fellow(const struct tcp_sock *tp)
+{
+	for (struct tcp_sock *other = tp->sk.stack->tcp->listeners[tp->sk.port % LISTENER_BUCKETS]; other; other = other->listen_next)
+		if (other->sk.reuseport && other->bind == tp->bind && other->sk.local.s_addr == tp->sk.local.s_addr &&
+		    other->sk.bound_link == tp->sk.bound_link && other->sk.uid == tp->sk.uid)
+			return &other->sk;
+	return NULL;
+}
+
+int tcp_listener_insert(struct tcp_sock *tp)
 {
 	struct tcp_sock **head = &tp->sk.stack->tcp->listeners[tp->sk.port % LISTENER_BUCKETS];
+	int error = tp->sk.reuseport ? sock_group_join(&tp->sk, group_fellow(tp)) : 0;
+	if (error)
+		return error;
 	tp->listen_next = *head;
 	*head = tp;
+	return 0;
 }
 
 void tcp_listener_remove(struct tcp_sock *tp)
 {
 	struct tcp_sock **at = &tp->sk.stack->tcp->listeners[tp->sk.port % LISTENER_BUCKETS];
-	for (; *at; at = &(*at)->listen_next)
-		if (*at == tp) {
-			*at = tp->listen_next;
-			tp->listen_next = NULL;
-			return;
-		}
+	while (*at && *at != tp)
+		at = &(*at)->listen_next;
+	if (*at)
+		*at = tp->listen_next;
+	tp->listen_next = NULL;
+	if (tp->sk.stack->sysctl.tcp_migrate_req)
+		sock_group_stop(&tp->sk);
+	else
+		sock_group_leave(&tp->sk);
 }
 
 /* How well a listener fits, as compute_score: bound to the link counts more than bound to none; 0: it does not. */
@@ -171,61 +190,35 @@ static int listener_score(const struct tcp_sock *tp, struct in_addr address, uin
 		return 0;
 	if (tp->sk.bound_link && tp->sk.bound_link != ifindex)
 		return 0;
-	return tp->sk.bound_link ? 3 : 2;
-}
-
-/* Listeners with SO_REUSEPORT that share address, port, link and owner form a group, in the order in which they listened. */
-static bool same_group(const struct tcp_sock *a, const struct tcp_sock *b)
-{
-	return b->sk.reuseport && a->sk.port == b->sk.port && a->sk.local.s_addr == b->sk.local.s_addr &&
-	       a->sk.bound_link == b->sk.bound_link && a->sk.uid == b->sk.uid;
-}
-
-/* The member of best's group that the four-tuple's hash picks, evenly (reciprocal_scale). */
-static struct tcp_sock *pick_from_group(struct tcp_sock *head, struct tcp_sock *best, uint32_t hash)
-{
-	uint32_t members = 0;
-	for (struct tcp_sock *tp = head; tp; tp = tp->listen_next)
-		members += same_group(best, tp);
-	uint32_t wanted = members - 1 - (uint32_t)((uint64_t)hash * members >> 32);
-	for (struct tcp_sock *tp = head; tp; tp = tp->listen_next)
-		if (same_group(best, tp) && wanted-- == 0)
-			return tp;
-	return best;
-}
-
-struct tcp_sock *tcp_listener_group_pick(const struct tcp_sock *from, uint16_t port, uint32_t hash)
-{
-	struct tcp_sock *head = from->sk.stack->tcp->listeners[port % LISTENER_BUCKETS];
-	for (struct tcp_sock *tp = head; tp; tp = tp->listen_next)
-		if (tp->sk.reuseport && tp->sk.port == port && tp->sk.local.s_addr == from->sk.local.s_addr &&
-		    tp->sk.bound_link == from->sk.bound_link && tp->sk.uid == from->sk.uid)
-			return pick_from_group(head, tp, hash);
-	return NULL;
+	return (tp->sk.bound_link ? 3 : 2) + (tp->sk.incoming_cpu == 0);	/* the processor that takes all packets */
 }
 
 static struct tcp_sock *find_listener_at(const struct pl_stack *stack, struct in_addr address, uint16_t port, int ifindex,
-					 uint32_t hash)
+					 uint32_t hash, const struct pktbuf *packet, size_t payload)
 {
-	struct tcp_sock *head = stack->tcp->listeners[port % LISTENER_BUCKETS], *best = NULL;
+	struct tcp_sock *best = NULL;
 	int best_score = 0;
-	for (struct tcp_sock *tp = head; tp; tp = tp->listen_next) {
+	for (struct tcp_sock *tp = stack->tcp->listeners[port % LISTENER_BUCKETS]; tp; tp = tp->listen_next) {
 		int score = listener_score(tp, address, port, ifindex);
-		if (score > best_score) {
-			best = tp;
-			best_score = score;
-		}
+		struct sock *chosen;
+		if (score <= best_score)
+			continue;
+		chosen = tp->sk.reuseport ? sock_group_pick(&tp->sk, hash, packet, payload) : NULL;
+		if (chosen)
+			return tcp_sk(chosen);
+		best = tp;
+		best_score = score;
 	}
-	return best && best->sk.reuseport ? pick_from_group(head, best, hash) : best;
+	return best;
 }
 
 /* A listener on the very address comes before one on any address. */
 struct tcp_sock *tcp_listener_find(const struct pl_stack *stack, struct in_addr local, uint16_t port, struct in_addr remote,
-				   uint16_t remote_port, int ifindex)
+				   uint16_t remote_port, int ifindex, const struct pktbuf *packet, size_t payload)
 {
 	uint32_t hash = tcp_tuple_hash(stack, local, port, remote, remote_port);
-	struct tcp_sock *tp = find_listener_at(stack, local, port, ifindex, hash);
-	return tp ? tp : find_listener_at(stack, (struct in_addr){ INADDR_ANY }, port, ifindex, hash);
+	struct tcp_sock *tp = find_listener_at(stack, local, port, ifindex, hash, packet, payload);
+	return tp ? tp : find_listener_at(stack, (struct in_addr){ INADDR_ANY }, port, ifindex, hash, packet, payload);
 }
 
 struct tcp_bind_bucket **tcp_bind_chain(struct pl_stack *stack, uint16_t port)

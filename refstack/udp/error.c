@@ -37,7 +37,7 @@ void udp_error(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *
 	struct sock *sk;
 
 	sk = udp_lookup(stack, quoted->protocol == IPPROTO_UDPLITE, destination, ntohs(udp->dest), source, ntohs(udp->source),
-			icmp->link->ifindex);	/* the device it is on, unlike for datagrams */
+			icmp->link->ifindex, NULL);	/* the device it is on, unlike for datagrams */
 	if (!sk) {
 		COUNT(stack, Icmp, InErrors);
 		return;

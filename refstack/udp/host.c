@@ -1,13 +1,15 @@
 /*
  * Ports of UDP and who gets a datagram.
  *
- * A datagram goes to the socket that matches it in most ways (udp_lookup); among equals to the one hashed last. Sockets of one
- * SO_REUSEPORT group share: a keyed hash of the two ends chooses.
+ * A datagram goes to the socket that is connected with its source, else to the one that matches it in most ways (udp_lookup); among
+ * equals to the one hashed last. Sockets of one SO_REUSEPORT group share: their program or a keyed hash of the two ends chooses, and
+ * the first group that is found ends the search.
  */
 #include "udp.h"
 
 #include <stdlib.h>
 
+#include "../socket/group.h"
 #include "../socket/multicast.h"
 
 int udp_host_new(struct pl_stack *stack)
@@ -44,7 +46,7 @@ static bool conflict(const struct sock *sk, const struct sock *other)
 		return false;
 	if (!inet_links_meet(sk, other) || !inet_addresses_meet(sk, other))
 		return false;
-	return !(sk->reuseport && other->reuseport && sk->uid == other->uid);
+	return !(sk->reuseport && other->reuseport && !sk->group && sk->uid == other->uid);
 }
 
 static bool port_taken(struct sock *sk, uint16_t port)
@@ -75,6 +77,16 @@ static uint16_t port_choose(struct sock *sk)
 	return 0;
 }
 
+/* One with which sk shares its port, by SO_REUSEPORT. */
+static struct sock *group_fellow(struct sock *sk)
+{
+	for (struct sock *other = *udp_bucket(udp_table(sk->stack, udp_is_lite(sk)), sk->port); other; other = other->hash_next)
+		if (other != sk && other->reuseport && other->port == sk->port && other->local.s_addr == sk->local.s_addr &&
+		    other->bound_link == sk->bound_link && other->uid == sk->uid)
+			return other;
+	return NULL;
+}
+
 static void hash_first(struct sock *sk)
 {
 	struct sock **bucket = udp_bucket(udp_table(sk->stack, udp_is_lite(sk)), sk->port);
@@ -103,6 +115,10 @@ int64_t udp_get_port(struct sock *sk, uint16_t port)
 	if (!port)
 		return -EADDRINUSE;
 	sk->port = port;
+	if (sk->reuseport && sock_group_join(sk, group_fellow(sk))) {
+		sk->port = 0;
+		return -EADDRINUSE;
+	}
 	hash_first(sk);
 	return 0;
 }
@@ -112,6 +128,7 @@ void udp_unhash(struct sock *sk)
 	if (!udp_sk(sk)->hashed)
 		return;
 	hash_remove(sk);
+	sock_group_leave(sk);
 	sk->port = 0;
 }
 
@@ -120,6 +137,7 @@ void udp_rehash(struct sock *sk)
 	if (!udp_sk(sk)->hashed)
 		return;
 	hash_remove(sk);
+	sock_group_leave(sk);
 	hash_first(sk);
 }
 
@@ -130,6 +148,7 @@ struct ends {
 	struct in_addr source, destination;
 	uint16_t source_port, port;
 	int link;
+	const struct pktbuf *packet;	/* NULL: there is none */
 };
 
 /* How well sk matches: -1 not at all. `local` is the address that sockets of this round are bound to. */
@@ -154,25 +173,39 @@ static int score(const struct sock *sk, const struct ends *ends, struct in_addr 
 			return -1;
 		points += 4;
 	}
-	return points;
+	return points + (sk->incoming_cpu == 0);	/* the one that takes all packets */
 }
 
-/* Of the group of `first`, unconnected sockets with the same address, port and owner, the one that the ends' hash names. */
-static struct sock *reuseport_choose(struct udp_table *table, struct sock *first, const struct ends *ends)
+/* Who of the group of sk gets it; NULL: sk is in none. */
+static struct sock *group_choose(const struct sock *sk, const struct ends *ends)
 {
 	struct {
 		uint32_t source, destination;
 		uint16_t source_port, port;
 	} key = { ends->source.s_addr, ends->destination.s_addr, ends->source_port, ends->port };
-	uint32_t count = 0, wanted;
+	const struct pktbuf *packet = ends->packet;
 
-	for (struct sock *sk = *udp_bucket(table, first->port); sk; sk = sk->hash_next)
-		count += inet_same_group(sk, first);
-	wanted = (uint32_t)((siphash(first->stack->udp->reuseport_key, &key, sizeof(key)) & UINT32_MAX) * count >> 32);
-	for (struct sock *sk = *udp_bucket(table, first->port); sk; sk = sk->hash_next)
-		if (inet_same_group(sk, first) && wanted-- == 0)
-			return sk;
-	return first;
+	if (!sk->reuseport || !sk->group)
+		return NULL;
+	return sock_group_pick(sk, (uint32_t)siphash(sk->stack->udp->reuseport_key, &key, sizeof(key)), packet,
+			       packet ? (size_t)(packet->transport - packet->network) + sizeof(struct udphdr) : 0);
+}
+
+/* The socket with this very peer. */
+static struct sock *lookup_connected(struct udp_table *table, const struct ends *ends)
+{
+	struct sock *best = NULL;
+	int most = -1;
+
+	for (struct sock *sk = *udp_bucket(table, ends->port); sk; sk = sk->hash_next) {
+		int points = sk->state == TCP_ESTABLISHED ? score(sk, ends, ends->destination) : -1;
+
+		if (points > most) {
+			most = points;
+			best = sk;
+		}
+	}
+	return best;
 }
 
 static struct sock *lookup_round(struct udp_table *table, const struct ends *ends, struct in_addr local)
@@ -182,24 +215,28 @@ static struct sock *lookup_round(struct udp_table *table, const struct ends *end
 
 	for (struct sock *sk = *udp_bucket(table, ends->port); sk; sk = sk->hash_next) {
 		int points = score(sk, ends, local);
+		struct sock *chosen;
 
-		if (points > most) {
-			most = points;
-			best = sk;
-		}
+		if (points <= most)
+			continue;
+		chosen = sk->state == TCP_ESTABLISHED ? NULL : group_choose(sk, ends);
+		if (chosen && !sock_group_has_connections(chosen))
+			return chosen;
+		best = chosen ? chosen : sk;
+		most = chosen ? score(chosen, ends, local) : points;
 	}
-	if (best && best->reuseport && best->state != TCP_ESTABLISHED)
-		best = reuseport_choose(table, best, ends);
 	return best;
 }
 
 struct sock *udp_lookup(struct pl_stack *stack, bool lite, struct in_addr source, uint16_t source_port,
-			struct in_addr destination, uint16_t port, int link)
+			struct in_addr destination, uint16_t port, int link, const struct pktbuf *packet)
 {
-	struct ends ends = { source, destination, source_port, port, link };
+	struct ends ends = { source, destination, source_port, port, link, packet };
 	struct udp_table *table = udp_table(stack, lite);
-	struct sock *sk = lookup_round(table, &ends, destination);
+	struct sock *sk = lookup_connected(table, &ends);
 
+	if (!sk)
+		sk = lookup_round(table, &ends, destination);
 	return sk ? sk : lookup_round(table, &ends, (struct in_addr){ INADDR_ANY });
 }
 

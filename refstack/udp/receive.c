@@ -130,6 +130,8 @@ static void deliver_one(struct pl_stack *stack, struct sock *sk, struct pktbuf *
 		pktbuf_free(stack, packet);
 		return;
 	}
+	if (sk->remote.s_addr)
+		sk->incoming_cpu = 0;	/* the one that there is: SO_INCOMING_CPU of a connected socket */
 	datagram_queue(sk, packet);
 }
 
@@ -217,7 +219,8 @@ static bool udp_receive(struct pl_stack *stack, struct pktbuf *packet)
 	}
 	sk = nf_assigned_socket(packet);
 	if (!sk)
-		sk = udp_lookup(stack, lite, ip_source(packet), source_port, ip_destination(packet), port, packet->input_ifindex);
+		sk = udp_lookup(stack, lite, ip_source(packet), source_port, ip_destination(packet), port, packet->input_ifindex,
+				packet);
 	if (sk)
 		deliver(stack, sk, packet);
 	else

@@ -76,9 +76,12 @@ struct sock **udp_bucket(struct udp_table *table, uint16_t port);
 int64_t udp_get_port(struct sock *sk, uint16_t port);
 void udp_unhash(struct sock *sk);
 void udp_rehash(struct sock *sk);	/* its address changed: it becomes the first of its bucket */
-/* Who gets a datagram from source:source_port to destination:port (host order) that came over link; NULL: nobody. */
+/*
+ * Who gets a datagram from source:source_port to destination:port (host order) that came over link; NULL: nobody. packet: the
+ * datagram itself, for the program of an SO_REUSEPORT group, or NULL.
+ */
 struct sock *udp_lookup(struct pl_stack *stack, bool lite, struct in_addr source, uint16_t source_port,
-			struct in_addr destination, uint16_t port, int link);
+			struct in_addr destination, uint16_t port, int link, const struct pktbuf *packet);
 /* Does sk take a copy of a datagram to a group? */
 bool udp_takes_multicast(const struct sock *sk, struct in_addr source, uint16_t source_port, struct in_addr destination,
 			 uint16_t port, int link);
