@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../wire/layer.h"
+
 #define PATIENCE (2 * PL_NSEC_PER_SEC)			/* beyond the time at which a packet is due */
 #define PATIENCE_ANY (180 * PL_NSEC_PER_SEC)		/* for one that may come at any time */
 #define PATIENCE_OBSERVED (10 * PL_NSEC_PER_SEC)	/* for the same when only watching */
@@ -261,26 +263,37 @@ static const char *difference_text(struct run *run, const struct packet *expecte
 	return text;
 }
 
-static const char *checksum_reason(const struct packet *packet)
+/* A wrong checksum, unless the script says which. */
+static const char *checksum_reason(const struct packet *expected, const struct packet *actual)
 {
-	for (unsigned i = 0; i < packet->layers; i++) {
-		const struct layer *layer = &packet->layer[i];
+	static const struct {
+		enum layer_kind kind;
+		enum wire_field field;
+		const char *reason;
+	} checked[] = {
+		{ LAYER_IPV4, WF_IPV4_CHECKSUM, "wrong IP header checksum" },
+		{ LAYER_TCP, WF_TCP_CHECKSUM, "wrong TCP checksum" },
+		{ LAYER_UDP, WF_UDP_CHECKSUM, "wrong UDP checksum" },
+		{ LAYER_UDPLITE, WF_UDPLITE_CHECKSUM, "wrong UDP checksum" },
+		{ LAYER_ICMP, WF_ICMP_CHECKSUM, "wrong ICMP checksum" },
+	};
 
-		if (layer->checksum != CHECKSUM_WRONG)
+	for (unsigned i = 0; i < actual->layers; i++) {
+		const char *reason = "wrong checksum";
+		bool said = false;
+
+		if (actual->layer[i].checksum != CHECKSUM_WRONG)
 			continue;
-		switch (layer->kind) {
-		case LAYER_IPV4:
-			return "wrong IP header checksum";
-		case LAYER_TCP:
-			return "wrong TCP checksum";
-		case LAYER_UDP:
-		case LAYER_UDPLITE:
-			return "wrong UDP checksum";
-		case LAYER_ICMP:
-			return "wrong ICMP checksum";
-		default:
-			return "wrong checksum";
+		for (unsigned j = 0; j < sizeof(checked) / sizeof(checked[0]); j++) {
+			const struct layer *layer = packet_layer(expected, checked[j].kind);
+
+			if (checked[j].kind != actual->layer[i].kind)
+				continue;
+			reason = checked[j].reason;
+			said = layer && wire_known(layer, checked[j].field);
 		}
+		if (!said)
+			return reason;
 	}
 	return NULL;
 }
@@ -323,7 +336,7 @@ static struct packet *outbound_expected(struct run *run, struct flow *flow)
 static const char *outbound_reason(struct run *run, struct flow *flow, struct packet *expected, struct packet *actual,
 				   pl_time at, struct packet_difference difference[DIFFERENCES], unsigned *count)
 {
-	const char *reason = checksum_reason(actual);
+	const char *reason = checksum_reason(expected, actual);
 	struct packet_rules rules;
 
 	flow_map_outbound(run, flow, expected, actual);

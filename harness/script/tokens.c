@@ -7,6 +7,7 @@
  * about it point there.
  */
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,15 +147,37 @@ struct token token_raw_next(struct parse *parse, void *scanner)
 	return token;
 }
 
-static const struct binding *binding_of(const struct parse *parse, const struct token *token)
+static const struct binding *binding_of(const struct parse *parse, struct slice word)
 {
-	if (token->kind != T_WORD || (parse->frame && parse->frame->literal))
-		return NULL;
 	for (const struct binding *binding = parse->bindings; binding; binding = binding->next)
-		if (binding->name.length == token->value.text.length &&
-		    !memcmp(binding->name.at, token->value.text.at, binding->name.length))
+		if (binding->name.length == word.length && !memcmp(binding->name.at, word.at, word.length))
 			return binding;
 	return NULL;
+}
+
+/* A tunable's name has words too, between dots or slashes: those that stand for one word or number are replaced. */
+static struct slice meant_path(struct parse *parse, struct slice path)
+{
+	struct slice part = { path.at, 0 }, rest;
+	const struct binding *binding;
+	const char *meant;
+	char separator;
+
+	if (!parse->bindings || path.length > NAME_MAX)		/* that long it is no tunable's */
+		return path;
+	while (part.length < path.length && path.at[part.length] != '.' && path.at[part.length] != '/')
+		part.length++;
+	rest = (struct slice){ path.at + part.length, path.length - part.length };
+	binding = binding_of(parse, part);
+	if (binding && binding->first && !binding->first->next &&
+	    (binding->first->kind == T_WORD || binding->first->kind == T_INTEGER))
+		part = binding->first->value.text;
+	if (!rest.length)
+		return part;
+	separator = *rest.at;
+	rest = meant_path(parse, (struct slice){ rest.at + 1, rest.length - 1 });
+	meant = arena_printf(parse->arena, "%.*s%c%.*s", (int)part.length, part.at, separator, (int)rest.length, rest.at);
+	return (struct slice){ meant, strlen(meant) };
 }
 
 /* The next token, with what words stand for in their places. */
@@ -162,8 +185,11 @@ static struct token meant_next(struct parse *parse, void *scanner)
 {
 	for (;;) {
 		struct token token = token_raw_next(parse, scanner);
-		const struct binding *binding = binding_of(parse, &token);
+		bool literal = parse->frame && parse->frame->literal;
+		const struct binding *binding = token.kind == T_WORD && !literal ? binding_of(parse, token.value.text) : NULL;
 
+		if (token.kind == T_PATH && !literal)
+			token.value.text = meant_path(parse, token.value.text);
 		if (!binding)
 			return token;
 		push(parse, binding->first)->literal = true;
