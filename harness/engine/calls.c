@@ -41,8 +41,13 @@ static void effect_connect(const struct marshalled *m)
 		flow->state = FLOW_NEW;
 		return;
 	}
-	if (flow->state != FLOW_NEW || address->sin_family != AF_INET)
+	if (address->sin_family != AF_INET)
 		return;
+	if (flow->state != FLOW_NEW) {
+		flow->sent_to = address->sin_addr;
+		flow->sent_to_port = ntohs(address->sin_port);
+		return;
+	}
 	flow->state = FLOW_CONNECTING;
 	memset(&flow->script, 0, sizeof(flow->script));
 	flow->live.remote = address->sin_addr;

@@ -69,6 +69,8 @@ struct flow {
 	int type, protocol;		/* SOCK_*, IPPROTO_* */
 	int live_fd;			/* -1: none yet */
 	struct flow_ends script, live;
+	struct in_addr sent_to;		/* of a datagram socket: where it sent last, which need not be where it sent first */
+	uint16_t sent_to_port;
 	unsigned link;			/* of a bare flow */
 	/* Outbound TCP timestamps seen: what the script called them and what they were. */
 	struct timestamp_pair {

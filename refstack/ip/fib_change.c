@@ -49,10 +49,8 @@ static int resolve_gateway(struct pl_stack *stack, const struct pl_route *route,
 	int error = -EAGAIN;
 
 	nexthop->gateway = given->gateway;
-	if (route->scope >= RT_SCOPE_LINK)
-		return -EINVAL;
 	if (given->on_link)
-		return take_gateway(stack, given, nexthop);
+		return route->scope >= RT_SCOPE_LINK ? -EINVAL : take_gateway(stack, given, nexthop);
 	if (flow.scope < RT_SCOPE_LINK)
 		flow.scope = RT_SCOPE_LINK;
 	if (route->table != RT_TABLE_MAIN)

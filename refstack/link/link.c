@@ -70,7 +70,7 @@ static const struct link_kind kinds[] = {
 		.transmit = transmit_out, .receive = receive_tun,
 	},
 	[PL_LINK_ETHERNET] = {
-		.name = "ethernet", .mtu = 1500, .txqueuelen = 500, .flags = IFF_BROADCAST | IFF_MULTICAST,
+		.name = "ethernet", .mtu = 1500, .txqueuelen = 1000, .flags = IFF_BROADCAST | IFF_MULTICAST,
 		.hardware_type = ARPHRD_ETHER, .header_length = ETH_HLEN, .min_mtu = 68, .max_mtu = 65535 - ETH_HLEN,
 		.transmit = transmit_out, .receive = ethernet_receive,
 	},

@@ -92,8 +92,14 @@ static int64_t route_of(struct pl_stack *stack, const struct rtentry *entry, boo
 		result = take_device(stack, entry->rt_dev, route);
 	if (!result)
 		result = take_gateway(stack, entry, route);
-	if (result || !adding)
+	if (result)
 		return result;
+	if (!adding) {		/* whoever made it, and of whatever kind and scope it is */
+		route->type = 0;
+		route->scope = 0;
+		route->protocol = 0;
+		return 0;
+	}
 	if (entry->rt_flags & RTF_GATEWAY && !route->gateway.s_addr)
 		return -EINVAL;
 	if (route->scope == RT_SCOPE_NOWHERE)
