@@ -109,7 +109,7 @@ static void bind_row(struct table *table, const struct cell *cell)
 		struct binding *binding = arena_alloc(parse->arena, sizeof(*binding));
 
 		*binding = (struct binding){ parse->bindings, table->column[i].text,
-					     tokens_of_text(parse, cell[i].text, &cell[i].place).first };
+					     tokens_of_text(parse, cell[i].text, &cell[i].place).first, slice_path(cell[i].text) };
 		parse->bindings = binding;
 	}
 	table->chosen = true;

@@ -113,6 +113,9 @@ static void loop_turn(struct parse *parse, struct token_frame *frame)
 	}
 	if (loop->variable.name.length) {
 		loop->variable.first = loop->value[loop->done];
+		loop->variable.path = (struct slice){ "", 0 };
+		if (!loop->variable.first->next)
+			loop->variable.path = slice_path(loop->variable.first->value.text);
 		loop->variable.next = parse->bindings;
 		parse->bindings = &loop->variable;
 	}
@@ -155,7 +158,17 @@ static const struct binding *binding_of(const struct parse *parse, struct slice 
 	return NULL;
 }
 
-/* A tunable's name has words too, between dots or slashes: those that stand for one word or number are replaced. */
+struct slice slice_path(struct slice value)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
+
+	for (size_t i = 0; i < value.length; i++)
+		if (!value.at[i] || !strchr(allowed, value.at[i]))
+			return (struct slice){ "", 0 };
+	return value;
+}
+
+/* A tunable's name has words too, between dots or slashes. */
 static struct slice meant_path(struct parse *parse, struct slice path)
 {
 	struct slice part = { path.at, 0 }, rest;
@@ -169,9 +182,8 @@ static struct slice meant_path(struct parse *parse, struct slice path)
 		part.length++;
 	rest = (struct slice){ path.at + part.length, path.length - part.length };
 	binding = binding_of(parse, part);
-	if (binding && binding->first && !binding->first->next &&
-	    (binding->first->kind == T_WORD || binding->first->kind == T_INTEGER))
-		part = binding->first->value.text;
+	if (binding && binding->path.length)
+		part = binding->path;
 	if (!rest.length)
 		return part;
 	separator = *rest.at;

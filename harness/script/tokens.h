@@ -23,8 +23,10 @@ struct binding {
 	struct binding *next;
 	struct slice name;
 	const struct token *first;
+	struct slice path;		/* the same as part of a tunable's name; length 0: it cannot be one */
 };
 
+struct slice slice_path(struct slice value);	/* what may be a tunable's name or part of one: the value, or nothing */
 /* The words of a text that stands at a place of the script; none when it has characters that are none of the language's. */
 struct token_chain tokens_of_text(struct parse *parse, struct slice text, const struct place *at);
 /* The next word as it is written: of the innermost block that is being said again, or of the file. */

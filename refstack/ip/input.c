@@ -105,8 +105,12 @@ static void unreachable(struct pl_stack *stack, struct pktbuf *packet)
 void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet)
 {
 	struct route *route = packet->route;	/* set when this host sent it to itself */
-	int error = route ? 0 : route_input(stack, packet, &route);
+	int error = 0;
 
+	if (!route)
+		route = early_route(stack, packet);
+	if (!route)
+		error = route_input(stack, packet, &route);
 	if (error) {
 		if (error == -EXDEV)
 			COUNT(stack, TcpExt, IPReversePathFilter);

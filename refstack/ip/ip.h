@@ -158,6 +158,13 @@ void ip_receive(struct pl_stack *stack, struct pktbuf *packet);
 void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet);	/* its header is checked: route it and go on */
 void ip_deliver(struct pl_stack *stack, struct pktbuf *packet);		/* it is for this host */
 
+/* --- early demultiplexing (early.c) ------------------------------------------------------------------------------------ */
+struct route *early_route(struct pl_stack *stack, const struct pktbuf *packet);	/* of the packet's connection: held, or NULL */
+/* sk has taken a packet: its route will serve for later ones. any_link: whatever link they come by. */
+void sock_arrival_keep(struct sock *sk, const struct pktbuf *packet, bool any_link);
+void sock_arrival_forget(struct sock *sk);
+void sock_route_forget(struct sock *sk);	/* the cached way out */
+
 /* Transport protocols, one row each in protocols.c. */
 struct ip_protocol {
 	uint8_t number;
@@ -165,6 +172,8 @@ struct ip_protocol {
 	bool (*receive)(struct pl_stack *stack, struct pktbuf *packet);
 	/* An ICMP error quotes a packet of ours: icmp at its ICMP header, quoted: the inner IP header, `length` bytes present. */
 	void (*error)(struct pl_stack *stack, struct pktbuf *icmp, const struct iphdr *quoted, size_t length, uint32_t info);
+	/* The connected socket that a packet is for, found before its route is; data at the IP header. NULL: none, or not wanted. */
+	struct sock *(*early)(struct pl_stack *stack, const struct pktbuf *packet);
 	bool icmp_strict_tag_validation;
 };
 /*

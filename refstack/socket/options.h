@@ -83,7 +83,4 @@ int64_t inet_getname(struct sock *sk, struct sockaddr_in *address, bool peer);
 /* May sk bind to an address of this type (RTN_*)? */
 bool inet_address_bindable(struct sock *sk, struct in_addr address, int type);
 
-/* Forget the cached route: something that the lookup depends on has changed (sk_dst_reset). */
-void sock_route_forget(struct sock *sk);
-
 #endif

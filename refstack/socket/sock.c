@@ -77,7 +77,7 @@ struct sock *sock_clone(const struct sock *parent)
 	sk->filter = filter_hold(parent->filter);
 	sk->group = NULL;
 	sk->options = NULL;
-	sk->route = NULL;
+	sk->route = sk->arrival = NULL;
 	sk->ip_id_set = false;
 	sock_flag_set(sk, SF_DONE, false);
 	return sk;
@@ -109,8 +109,8 @@ static void sock_destroy(struct sock *sk)
 	multicast_leave_all(sk);
 	filter_put(sk);
 	sock_group_leave(sk);
-	if (sk->route)
-		route_put(stack, sk->route);
+	route_put(stack, sk->route);
+	sock_arrival_forget(sk);
 	*sk->all_prev = sk->all_next;
 	if (sk->all_next)
 		sk->all_next->all_prev = sk->all_prev;

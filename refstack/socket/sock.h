@@ -178,6 +178,8 @@ struct sock {
 	uint32_t port_range_low, port_range_high;	/* IP_LOCAL_PORT_RANGE, 0: the tunable's */
 	struct ip_options *options;	/* IP_OPTIONS to send, or NULL */
 	struct route *route;		/* cached, checked by its generation */
+	struct route *arrival;		/* the same for what comes in: the route of an earlier packet; ip/early.c */
+	int arrival_link;		/* that it came by */
 	uint16_t ip_id;			/* inet_id: the next identification once connected; ip_select_id's own */
 	bool ip_id_set;
 };

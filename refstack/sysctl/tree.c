@@ -342,12 +342,36 @@ static void default_changed(struct pl_stack *stack, const struct found *found, i
 	}
 }
 
+/*
+ * Does Linux have all routes looked up afresh when this file of conf/ changes? Not whenever a route could come out differently:
+ * after a change of rp_filter connections go on as they are.
+ */
+static bool change_flushes_routes(const struct found *found, int64_t after)
+{
+	static const size_t always[] = {
+		offsetof(struct conf_sysctls, bc_forwarding), offsetof(struct conf_sysctls, disable_policy),
+		offsetof(struct conf_sysctls, disable_xfrm), offsetof(struct conf_sysctls, drop_unicast_in_l2_multicast),
+		offsetof(struct conf_sysctls, promote_secondaries), offsetof(struct conf_sysctls, route_localnet),
+	};
+
+	if (found->row->offset == offsetof(struct conf_sysctls, accept_local))
+		return !after;
+	if (found->row->offset == offsetof(struct conf_sysctls, forwarding))
+		return found->device || found->all;
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		if (found->row->offset == always[i])
+			return true;
+	return false;
+}
+
 static void hook_after_write(struct pl_stack *stack, const struct found *found, int64_t before, int64_t after)
 {
 	enum sysctl_place place = found->row->place;
 
-	if (place == PLACE_IPV4 && found->value == &stack->sysctl.ip_forward && before != after)
+	if (place == PLACE_IPV4 && found->value == &stack->sysctl.ip_forward && before != after) {
 		forwarding_changed(stack, (int)after);
+		route_cache_flush(stack);
+	}
 	if (place == PLACE_ROUTE && found->row->kind == SYSCTL_TRIGGER)
 		route_exceptions_flush(stack);
 	if (place != PLACE_CONF && place != PLACE_NEIGH)
@@ -365,7 +389,7 @@ static void hook_after_write(struct pl_stack *stack, const struct found *found, 
 	} else if (!found->all) {
 		default_changed(stack, found, (int)after);
 	}
-	if (place == PLACE_CONF && before != after)
+	if (place == PLACE_CONF && before != after && change_flushes_routes(found, after))
 		route_cache_flush(stack);
 	/* The link's own file draws its reachable time at once, however little it changes; the default's waits for the next time. */
 	if (found->device && found->device->link->kind == PL_LINK_ETHERNET &&

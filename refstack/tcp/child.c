@@ -148,6 +148,7 @@ struct tcp_sock *tcp_child_new(struct tcp_request *request, const struct tcp_seg
 		tcp_keepalive_arm(tp, jiffies_to_time(stack, tcp_keepalive_time_when(tp)));
 	tcp_entry_remove(stack, &request->entry);
 	tcp_entry_insert(stack, &tp->entry);
+	sock_arrival_keep(sk, segment->packet, false);
 	COUNT(stack, Tcp, PassiveOpens);
 	return tp;
 refused:

@@ -255,9 +255,8 @@ static void forget_connection(struct tcp_sock *tp)
 	tp->saved_syn = NULL;
 	tcp_fastopen_request_free(tp);
 	sock_flag_set(sk, SF_DEFER_CONNECT, false);
-	if (sk->route)
-		route_put(sk->stack, sk->route);
-	sk->route = NULL;
+	sock_route_forget(sk);
+	sock_arrival_forget(sk);
 }
 
 int tcp_disconnect(struct tcp_sock *tp)

@@ -396,6 +396,7 @@ static void established(struct tcp_sock *tp, const struct tcp_segment *segment)
 	tcp_initialize_rcv_mss(tp);
 	tp->copied_seq = tp->rcv_nxt;
 	tcp_finish_connect(tp);
+	sock_arrival_keep(&tp->sk, segment->packet, false);
 	bool fastopen_failed = (tp->syn_fastopen || tp->syn_data) && tcp_fastopen_synack(tp, segment);
 	if (!fastopen_failed && ack_may_wait(tp)) {
 		tcp_schedule_delack(tp);

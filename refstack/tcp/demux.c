@@ -41,6 +41,8 @@ static void to_socket(struct tcp_sock *tp, const struct tcp_segment *segment)
 	}
 	if (tp->sk.state != TCP_LISTEN)
 		note_segment(tp, segment);
+	if (tp->sk.state == TCP_ESTABLISHED)
+		sock_arrival_keep(&tp->sk, segment->packet, false);
 	tcp_socket_segment(tp, segment);
 }
 
@@ -153,9 +155,23 @@ static bool tcp_receive(struct pl_stack *stack, struct pktbuf *packet)
 	return true;
 }
 
+static struct sock *tcp_early(struct pl_stack *stack, const struct pktbuf *packet)
+{
+	const struct iphdr *ip = ip_header(packet);
+	const struct tcphdr *tcp = pktbuf_at(packet, ip->ihl * 4u, sizeof(*tcp));
+	struct tcp_entry *entry;
+	if (!stack->sysctl.tcp_early_demux || packet->packet_type != PACKET_HOST || !tcp)
+		return NULL;
+	entry = tcp_entry_find(stack, ip_destination(packet), ntohs(tcp->dest), ip_source(packet), ntohs(tcp->source),
+			       packet->input_ifindex);
+	return entry && entry->kind == TCP_ENTRY_SOCKET ? &((struct tcp_sock *)((char *)entry - offsetof(struct tcp_sock, entry)))->sk
+							: NULL;
+}
+
 const struct ip_protocol tcp_protocol = {
 	.number = IPPROTO_TCP,
 	.receive = tcp_receive,
+	.early = tcp_early,
 	.error = tcp_icmp_error,
 	.icmp_strict_tag_validation = true,
 };

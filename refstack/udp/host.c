@@ -240,6 +240,22 @@ struct sock *udp_lookup(struct pl_stack *stack, bool lite, struct in_addr source
 	return sk ? sk : lookup_round(table, &ends, (struct in_addr){ INADDR_ANY });
 }
 
+struct sock *udp_early(struct pl_stack *stack, const struct pktbuf *packet)
+{
+	const struct iphdr *ip = ip_header(packet);
+	const struct udphdr *udp = (const struct udphdr *)(packet->network + ip->ihl * 4u);
+	struct sock *sk;
+
+	if (!stack->sysctl.udp_early_demux || packet->packet_type != PACKET_HOST || (const uint8_t *)(udp + 1) > packet->tail)
+		return NULL;
+	sk = *udp_bucket(udp_table(stack, false), ntohs(udp->dest));
+	while (sk && (sk->port != ntohs(udp->dest) || sk->local.s_addr != ip->daddr))
+		sk = sk->hash_next;
+	if (!sk || sk->state != TCP_ESTABLISHED || sk->remote.s_addr != ip->saddr || sk->remote_port != ntohs(udp->source))
+		return NULL;
+	return !sk->bound_link || sk->bound_link == packet->input_ifindex ? sk : NULL;
+}
+
 bool udp_takes_multicast(const struct sock *sk, struct in_addr source, uint16_t source_port, struct in_addr destination,
 			 uint16_t port, int link)
 {

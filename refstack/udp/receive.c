@@ -221,6 +221,8 @@ static bool udp_receive(struct pl_stack *stack, struct pktbuf *packet)
 	if (!sk)
 		sk = udp_lookup(stack, lite, ip_source(packet), source_port, ip_destination(packet), port, packet->input_ifindex,
 				packet);
+	if (sk && !lite && stack->sysctl.ip_early_demux && sk == udp_early(stack, packet))
+		sock_arrival_keep(sk, packet, true);
 	if (sk)
 		deliver(stack, sk, packet);
 	else
@@ -228,7 +230,12 @@ static bool udp_receive(struct pl_stack *stack, struct pktbuf *packet)
 	return true;
 }
 
-const struct ip_protocol udp_protocol = { .number = IPPROTO_UDP, .receive = udp_receive, .error = udp_error };
+const struct ip_protocol udp_protocol = {
+	.number = IPPROTO_UDP,
+	.receive = udp_receive,
+	.error = udp_error,
+	.early = udp_early,
+};
 const struct ip_protocol udplite_protocol = { .number = IPPROTO_UDPLITE, .receive = udp_receive, .error = udp_error };
 
 /* --- reading ------------------------------------------------------------------------------------------------------------- */

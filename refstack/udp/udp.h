@@ -82,6 +82,8 @@ void udp_rehash(struct sock *sk);	/* its address changed: it becomes the first o
  */
 struct sock *udp_lookup(struct pl_stack *stack, bool lite, struct in_addr source, uint16_t source_port,
 			struct in_addr destination, uint16_t port, int link, const struct pktbuf *packet);
+/* The same for a packet that has no route yet (data at its IP header): only the first of its address and port, if connected. */
+struct sock *udp_early(struct pl_stack *stack, const struct pktbuf *packet);
 /* Does sk take a copy of a datagram to a group? */
 bool udp_takes_multicast(const struct sock *sk, struct in_addr source, uint16_t source_port, struct in_addr destination,
 			 uint16_t port, int link);

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUMBLINE = os.environ.get("PLUMBLINE", str(ROOT / "build" / "plumbline"))
 
 # A file whose value is another row's, or that is acted on where it is written.
-READ_AS = {"net.ipv4.ip_forward": "conf.forwarding", "net.ipv4.route.flush": None}
+READ_AS = {"net.ipv4.ip_forward": "conf.forwarding", "net.ipv4.route.flush": None,
+           "net.ipv4.conf.IF.disable_policy": None, "net.ipv4.conf.IF.disable_xfrm": None}
 
 
 def listed(*arguments):

@@ -620,8 +620,9 @@ Test(parse, tunables)
 	cr_assert_str_eq(script->events->tunable->name, "tun0.LINKS/tun0");
 	cr_assert_str_eq(script->events->next->tunable->name, "4.LINKS/4");
 	script_free(script);
-	script = parse("table {\nNAME\na.b\n}\n0 sysctl net.NAME == 1\n");	/* several words stand for none of a name */
-	cr_assert_str_eq(script->events->tunable->name, "net.NAME");
+	script = parse("table {\nNAME|WRONG\na.ipv4.b|(1 + 2)\n}\n0 sysctl NAME == 1\n+0 sysctl net/NAME/WRONG == 1\n");
+	cr_assert_str_eq(script->events->tunable->name, "a.ipv4.b");
+	cr_assert_str_eq(script->events->next->tunable->name, "net/a.ipv4.b/WRONG");
 	script_free(script);
 	rejected("0 sysctl net.ipv4.x = {a=1}\n", 1, 23, "this cannot be the value of a tunable");
 	rejected("0 sysctl net.ipv4.x = 1 EINVALL\n", 1, 25, "unknown error 'EINVALL'; did you mean EINVAL?");
