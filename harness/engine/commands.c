@@ -26,6 +26,7 @@ void run_command_event(struct run *run)
 		return;
 	run_drain(run);
 	entry = trace_add(run, TRACE_COMMAND, run->event, run_now(run));
+	run->happened = run_now(run);
 	done = run_command(run, run->event->text, false, &error);
 	run->result->trace.entry[entry].text = run->event->text;
 	run->result->trace.entry[entry].result = done ? 0 : 1;

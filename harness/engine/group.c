@@ -11,7 +11,7 @@
 
 struct member {
 	const struct event *event;
-	pl_time at, until, offset;
+	pl_time at, until, offset, early;
 	struct flow *flow;
 	bool done;
 };
@@ -23,6 +23,7 @@ static void at_member(struct run *run, const struct member *member)
 	run->event_at = member->at;
 	run->event_until = member->until;
 	run->event_offset = member->offset;
+	run->event_early = member->early;
 }
 
 /* Times and flows of all members, before the first packet is taken: all count from what came before the group. */
@@ -37,7 +38,7 @@ static bool members_make(struct run *run, struct member *member, unsigned count)
 		if (!time_resolve(run) || !run_packet_ready(run, &link))
 			return false;
 		member[i] = (struct member){ .event = run->event, .at = run->event_at, .until = run->event_until,
-					     .offset = run->event_offset,
+					     .offset = run->event_offset, .early = run->event_early,
 					     .flow = flow_for_script_packet(run, &run->packet->packet, false, (unsigned)link) };
 	}
 	return true;
@@ -83,6 +84,7 @@ void run_group(struct run *run)
 	member = arena_alloc(run->arena, count * sizeof(*member));
 	if (!members_make(run, member, count))
 		return;
+	run->happened = -1;
 	for (unsigned i = 0; i < count; i++) {
 		pl_time due = member[i].until > member[i].at ? member[i].until : member[i].at;
 

@@ -349,8 +349,7 @@ static const char *outbound_reason(struct run *run, struct flow *flow, struct pa
 		reason = arena_printf(run->arena, "%s: expected %s, actual %s%s", difference[0].field, difference[0].expected,
 				      difference[0].actual, *count > 1 ? ", and more" : "");
 	if (!reason)
-		time_check(run, run->event->time.kind, run->event_at, run->event_until, at, run->last ? run->last_at : -1,
-			   "outbound packet", &reason);
+		time_check_outbound(run, at, &reason);
 	return reason;
 }
 
@@ -458,6 +457,8 @@ static void run_outbound(struct run *run, unsigned link)
 		at = sent->at;
 	} while (whole->payload_length < wanted && packet_layer(whole, LAYER_TCP) && !run->settings.strict_segments &&
 		 !run->packet->is_fragment);
+	if (run->event->time.kind != TIME_ANY)
+		run->happened = at;
 	outbound_compare(run, flow, whole, at);
 }
 

@@ -345,16 +345,19 @@ static void pause_here(struct run *run, const struct event *event)
 static void run_events(struct run *run)
 {
 	pauses_find(run);
+	run->happened = -1;
 	for (run->event = run->script->events; run->event && !run_stopped(run); run->event = run->event->next) {
 		pause_here(run, run->event);
 		if (run->event->branch && !event_wanted(run, run->event))
 			continue;
 		if (!time_resolve(run))
 			continue;
-		if (run->event->group)
+		if (run->event->group) {
 			run_group(run);
-		else
+		} else {
+			run->happened = -1;
 			run_event(run);
+		}
 		run->last = run->event;
 		run->last_at = run->event_at;
 		run->events_done++;

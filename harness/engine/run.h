@@ -148,8 +148,10 @@ struct run {
 	const struct packet_spec *packet;	/* of a packet event, with the values of its variables */
 	pl_time event_at, event_until;	/* script time: resolved; until is -1 without a range */
 	pl_time event_offset;		/* what a relative time was added to */
+	pl_time event_early;		/* how much sooner than that the event before may be said to have happened */
 	const struct event *last;	/* before it */
 	pl_time last_at;
+	pl_time happened;		/* when the event before happened, where that was sooner than it was done; -1 */
 	unsigned events_done;
 
 	struct flow *flows;
@@ -184,6 +186,8 @@ bool time_resolve(struct run *run);
 /* Whether `actual` is as the event asked; *reason (arena) says what is wrong. `what`: "outbound packet", ... */
 bool time_check(const struct run *run, enum event_time_kind kind, pl_time at, pl_time until, pl_time actual, pl_time last,
 		const char *what, const char **reason);
+/* The same for the packet event at hand, sent then. */
+bool time_check_outbound(const struct run *run, pl_time sent, const char **reason);
 pl_time time_tolerance(const struct run *run, pl_time span);
 const char *event_what(const struct event *event);
 

@@ -3,6 +3,8 @@
  *
  * An absolute time counts from the script's first event. A relative one counts from the moment at which the event before was
  * done, except between two inbound packets: there it counts from when the first was due, so that its own cost does not add up.
+ * And where a packet of the stack follows a command, or another of its packets, it may count from when the command began, or when
+ * that packet was sent: in real time the stack may be faster than who waits for the one or takes the other.
  * What happens is right when it is within the tolerance: tolerance_usecs, or tolerance_percent of the time since the event
  * before was due, whichever is longer (timers of Linux may be up to an eighth late).
  */
@@ -57,9 +59,12 @@ bool time_resolve(struct run *run)
 			 (double)event->time.at / 1e9);
 		return false;
 	}
+	run->event_early = 0;
 	if (!absolute)
 		run->event_offset = last && is_inbound(last) && is_inbound(event) ? run->last_at : run_now(run);
 	run->event_at = run->event_offset + (kind == TIME_ANY ? 0 : event->time.at);
+	if (!absolute && event->kind == EVENT_PACKET && !event->packet->inbound && run->happened >= 0)
+		run->event_early = run->event_offset - run->happened;
 	run->event_until = ranged ? run->event_offset + event->time.until : -1;
 	return true;
 }
@@ -99,4 +104,12 @@ bool time_check(const struct run *run, enum event_time_kind kind, pl_time at, pl
 		*reason = arena_printf(run->arena, TIMING "at %.6f but it happened at %.6f; tolerance %.6f", what,
 				       (double)at / 1e9, (double)actual / 1e9, (double)tolerance / 1e9);
 	return false;
+}
+
+bool time_check_outbound(const struct run *run, pl_time sent, const char **reason)
+{
+	if (sent < run->event_at && sent >= run->event_at - run->event_early)
+		return true;
+	return time_check(run, run->event->time.kind, run->event_at, run->event_until, sent, run->last ? run->last_at : -1,
+			  "outbound packet", reason);
 }

@@ -127,6 +127,8 @@ static int fake_command(struct target *target, const char *command, bool init, s
 	size_t used = strlen(fake.commands);
 
 	snprintf(fake.commands + used, sizeof(fake.commands) - used, "%s%s;", init ? "init:" : "", command);
+	if (fake.command)
+		fake.command(&fake);
 	if (strcmp(command, "false"))
 		return 0;
 	*error = "it said no";

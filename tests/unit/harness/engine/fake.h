@@ -33,6 +33,7 @@ struct fake {
 	/* What to do about a packet and a call; a call is finished with fake_finish, or left to end later with fake_later. */
 	void (*inject)(struct fake *fake, const struct packet *packet);
 	void (*submit)(struct fake *fake, struct pl_call *call);
+	void (*command)(struct fake *fake);	/* NULL: commands take no time and do nothing */
 	void *context;
 };
 

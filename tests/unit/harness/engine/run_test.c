@@ -355,6 +355,40 @@ Test(run, commands_run_in_their_places)
 	cr_assert_str_eq(fake.commands, "init:a;b;c;");
 }
 
+static void sends_while_it_runs(struct fake *fake)
+{
+	fake_send(10 * PL_NSEC_PER_MSEC, "P. 5001:6001(1000) ack 1 win 90", 8080, peer_port());
+	fake_send(11 * PL_NSEC_PER_MSEC, "P. 6001:7001(1000) ack 1 win 90", 8080, peer_port());
+	fake->now += 50 * PL_NSEC_PER_MSEC;
+}
+
+static void sent_before_it_ran(struct fake *fake)
+{
+	sends_while_it_runs(fake);
+	fake->out[fake->outs - 2].at -= 30 * PL_NSEC_PER_MSEC;
+}
+
+/* What the stack sends while a command runs, and before the packet before it is taken, follows them. */
+Test(run, a_packet_may_come_while_the_command_before_it_runs)
+{
+	static const char text[] = HANDSHAKE "+.1 `a`\n+0~+.01 > P. 1:1001(1000) ack 1\n+0 > P. 1001:2001(1000) ack 1\n";
+
+	fake.inject = fake_answer_syn;
+	fake.command = sends_while_it_runs;
+	PASSES(fake_run(text));
+}
+
+Test(run, a_packet_that_came_before_the_command_fails)
+{
+	struct run_result *result;
+
+	fake.inject = fake_answer_syn;
+	fake.command = sent_before_it_ran;
+	result = fake_run(HANDSHAKE "+.1 `a`\n+0~+.01 > P. 1:1001(1000) ack 1\n+0 > P. 1001:2001(1000) ack 1\n");
+	cr_assert_eq(result->verdict, VERDICT_FAIL);
+	cr_assert(strstr(result->reason, "relative time range"), "%s", result->reason);
+}
+
 Test(run, without_an_init_command_there_is_no_cleanup)
 {
 	PASSES(fake_run("0 `b`\n`c`\n"));
