@@ -50,6 +50,8 @@ void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 	decrement_ttl(ip);
 	if (route->do_redirect && !packet->options.source_route)
 		icmp_send_redirect(stack, packet);
+	if (stack->sysctl.ip_forward_update_priority)
+		packet->priority = ip_tos_priority(ip->tos);
 	packet = nf_hook(stack, packet, NF_INET_FORWARD, packet->link, route->link, NULL, &error);
 	if (!packet)
 		return;

@@ -152,6 +152,14 @@ struct link *local_address_link(struct pl_stack *stack, struct in_addr address);
 /* The address to send to `destination` from over `link` (NULL: any), as inet_select_addr chooses it; 0: none. */
 struct in_addr select_source(struct pl_stack *stack, const struct link *link, struct in_addr destination, uint8_t scope);
 
+/* The priority of packets with that TOS, unless somebody gives another (ip_tos2prio). */
+static inline uint32_t ip_tos_priority(uint8_t tos)
+{
+	static const uint8_t priority[4] = { 0, 2, 6, 4 };	/* TC_PRIO_: BESTEFFORT, BULK, INTERACTIVE, INTERACTIVE_BULK */
+
+	return priority[tos >> 3 & 3];
+}
+
 /* --- input (input.c) ---------------------------------------------------------------------------------------------- */
 /* A packet with data at its IP header has come in on packet->link. Consumes it. */
 void ip_receive(struct pl_stack *stack, struct pktbuf *packet);

@@ -360,7 +360,7 @@ int pl_link_input_gso(struct pl_stack *stack, int ifindex, const void *bytes, si
 	packet->input_ifindex = link->ifindex;
 	packet->gso_size = (uint16_t)gso_size;
 	packet->gso_segs = segments_in(bytes, length, link->ops->header_length, gso_size);
-	packet_tap(stack, link, packet->data, length, false);
+	packet_tap(stack, link, packet, false);
 	int result = link->ops->receive(stack, link, packet);
 	stack_settle(stack);
 	return result;
@@ -379,7 +379,7 @@ static void transmit_counted(struct pl_stack *stack, struct link *link, struct p
 		memcpy(pktbuf_push(packet, link->ops->header_length), header, link->ops->header_length);
 	link->tx_packets++;		/* a large segment is one, as Linux's devices count */
 	link->tx_bytes += pktbuf_length(packet);
-	packet_tap(stack, link, packet->data, pktbuf_length(packet), true);
+	packet_tap(stack, link, packet, true);
 	pktbuf_orphan(packet);
 	link->ops->transmit(stack, link, packet);
 }
@@ -456,7 +456,7 @@ void stack_softirq(struct pl_stack *stack)
 			link->rx_packets++;
 			link->rx_bytes += pktbuf_length(packet);
 			if (link->kind == PL_LINK_LOOPBACK)
-				packet_tap(stack, link, packet->data, pktbuf_length(packet), false);
+				packet_tap(stack, link, packet, false);
 			ip_receive(stack, packet);
 		}
 	}

@@ -8,8 +8,8 @@ extern const struct proto packet_proto;
 
 /*
  * A frame has come in over the link, or is about to leave: a copy for each packet socket that wants such. Those of one protocol see
- * what comes in only. bytes are what the link carries, from its own header on.
+ * what comes in only. The packet's data begins at the link's own header.
  */
-void packet_tap(struct pl_stack *stack, const struct link *link, const uint8_t *bytes, size_t length, bool leaving);
+void packet_tap(struct pl_stack *stack, const struct link *link, const struct pktbuf *packet, bool leaving);
 
 #endif

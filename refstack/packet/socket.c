@@ -32,8 +32,9 @@ static uint16_t frame_type(const struct link *link, const uint8_t *bytes, size_t
 	return length && bytes[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP;
 }
 
-static void give(struct sock *sk, const struct link *link, const uint8_t *bytes, size_t length, uint16_t type)
+static void give(struct sock *sk, const struct link *link, const struct pktbuf *packet, uint16_t type)
 {
+	size_t length = pktbuf_length(packet);
 	size_t header = link->kind == PL_LINK_LOOPBACK ? ETH_HLEN : 0;
 	struct pktbuf *copy = pktbuf_new(sk->stack, 0, header + length);
 	uint8_t *at;
@@ -47,7 +48,7 @@ static void give(struct sock *sk, const struct link *link, const uint8_t *bytes,
 		at[13] = (uint8_t)type;
 	}
 	if (length)
-		memcpy(at + header, bytes, length);
+		memcpy(at + header, packet->data, length);
 	copy->truesize = truesize_received(header + length);
 	if (sk->receive_allocated >= (uint32_t)sk->receive_buffer || sk->shutdown & RCV_SHUTDOWN) {
 		sk->drops++;
@@ -56,25 +57,27 @@ static void give(struct sock *sk, const struct link *link, const uint8_t *bytes,
 	}
 	copy->input_ifindex = link->ifindex;
 	copy->arrival = sk->stack->now;
+	copy->mark = packet->mark;
+	copy->priority = packet->priority;
 	*datagram_control_of(copy) = (struct datagram_control){ .sum = type };
 	datagram_queue(sk, copy);
 }
 
-void packet_tap(struct pl_stack *stack, const struct link *link, const uint8_t *bytes, size_t length, bool leaving)
+void packet_tap(struct pl_stack *stack, const struct link *link, const struct pktbuf *packet, bool leaving)
 {
 	uint16_t type;
 
 	if (!stack->packet_sockets)
 		return;
-	type = frame_type(link, bytes, length);
+	type = frame_type(link, packet->data, pktbuf_length(packet));
 	for (struct sock *sk = sock_first(stack), *next; sk; sk = next) {
-		struct packet_sock *packet = packet_sk(sk);
+		const struct packet_sock *wants = packet_sk(sk);
 
 		next = sk->all_next;
-		if (sk->proto != &packet_proto || !sk->has_descriptor || (packet->link && packet->link != link->ifindex))
+		if (sk->proto != &packet_proto || !sk->has_descriptor || (wants->link && wants->link != link->ifindex))
 			continue;
-		if (packet->type == ETH_P_ALL || (packet->type == type && !leaving))
-			give(sk, link, bytes, length, type);
+		if (wants->type == ETH_P_ALL || (wants->type == type && !leaving))
+			give(sk, link, packet, type);
 	}
 }
 

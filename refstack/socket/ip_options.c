@@ -30,12 +30,10 @@ struct ip_row {
 
 void ip_set_tos(struct sock *sk, uint8_t tos)
 {
-	static const uint8_t priority[4] = { 0, 2, 6, 4 };	/* TC_PRIO_: BESTEFFORT, BULK, INTERACTIVE, INTERACTIVE_BULK */
-
 	if (sk->tos == tos)
 		return;
 	sk->tos = tos;
-	sk->priority = priority[tos >> 3 & 3];
+	sk->priority = ip_tos_priority(tos);
 	sock_route_forget(sk);
 }
 
