@@ -121,6 +121,7 @@ int socket_host_new(struct pl_stack *stack);
 void socket_host_free(struct pl_stack *stack);	/* cancels waiting calls, then destroys every descriptor and socket, silently */
 int tcp_host_new(struct pl_stack *stack);
 void tcp_host_free(struct pl_stack *stack);
+uint32_t tcp_cong_key(const char *name);	/* of a congestion control, for a route's metrics; 0: there is none of that name */
 void tcp_reap(struct pl_stack *stack);	/* free connections that are done with: the last thing of every settling */
 int udp_host_new(struct pl_stack *stack);
 void udp_host_free(struct pl_stack *stack);

@@ -52,6 +52,8 @@ struct pktbuf {
 	uint16_t gso_size, gso_segs;
 	uint32_t mark, priority;
 	uint8_t packet_type;		/* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST, PACKET_LOOPBACK */
+	bool has_source_hwaddr;		/* it came in an Ethernet frame from source_hwaddr */
+	uint8_t source_hwaddr[6];
 	bool confirms;			/* whoever sends it knows that the neighbour hears this host */
 	bool forwarded;			/* passing through this host */
 	bool checksum_ok;		/* verified, or made here */

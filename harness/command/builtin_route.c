@@ -141,6 +141,19 @@ static bool rto_min(struct words *words, struct pl_route *route)
 	return true;
 }
 
+/* congctl [lock] NAME */
+static bool congestion(struct words *words, struct pl_route *route)
+{
+	bool lock = take_if(words, "lock");
+	const char *name = take(words);
+
+	if (!*name || strlen(name) >= sizeof(route->congestion))
+		return false;
+	strcpy(route->congestion, name);
+	route->metric[RTAX_LOCK] |= lock ? 1u << RTAX_CC_ALGO : 0;
+	return true;
+}
+
 /* nexthop [via GATEWAY] [dev LINK] [weight N] [onlink] */
 static bool nexthop(struct words *words, struct pl_route *route)
 {
@@ -190,6 +203,8 @@ static bool attribute(struct words *words, struct pl_route *route)
 		return nexthop(words, route);
 	if (!strcmp(word, "rto_min"))
 		return rto_min(words, route);
+	if (!strcmp(word, "congctl"))
+		return congestion(words, route);
 	if (!strcmp(word, "onlink"))
 		return route->on_link = true;
 	if (!strcmp(word, "features")) {

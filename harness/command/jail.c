@@ -308,7 +308,7 @@ int command_jail_run(struct command_jail *jail, const char *command, struct aren
 		init_record_network(jail->recording, before, after);
 		pl_stack_lock(jail->stack);
 		netstate_watch_apply(watch, jail->stack, before);
-		netstate_apply(jail->stack, before, after);
+		wrong = netstate_apply(jail->stack, before, after);
 		filter_mirror_take(jail->stack, jail->recording, arena, &wrong);
 		metrics_mirror_take(jail->stack, remembered);
 		pl_stack_unlock(jail->stack);

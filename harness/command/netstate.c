@@ -391,16 +391,23 @@ static bool route_over(struct pl_stack *stack, const struct netstate *state, con
 	return route->ifindex >= 0;
 }
 
-static void apply_routes(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+static const char *apply_routes(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
 {
+	const char *refused = NULL;
 	struct pl_route route;
+	int error;
 
 	for (unsigned i = 0; i < before->routes; i++)
 		if (!has_route(after, &before->route[i]) && route_over(stack, before, &before->route[i], &route))
 			pl_route_delete(stack, &route);
-	for (unsigned i = 0; i < after->routes; i++)
-		if (!has_route(before, &after->route[i]) && route_over(stack, after, &after->route[i], &route))
-			pl_route_append(stack, &route);
+	for (unsigned i = 0; i < after->routes; i++) {
+		if (has_route(before, &after->route[i]) || !route_over(stack, after, &after->route[i], &route))
+			continue;
+		error = pl_route_append(stack, &route);
+		if (error && error != -EEXIST)
+			refused = "the reference stack does not take a route that the command has set";
+	}
+	return refused;
 }
 
 static bool has_rule(const struct netstate *state, const struct pl_rule *rule)
@@ -411,14 +418,17 @@ static bool has_rule(const struct netstate *state, const struct pl_rule *rule)
 	return false;
 }
 
-static void apply_rules(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+static const char *apply_rules(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
 {
+	const char *refused = NULL;
+
 	for (unsigned i = 0; i < before->rules; i++)
 		if (!has_rule(after, &before->rule[i]))
 			pl_rule_delete(stack, &before->rule[i]);
 	for (unsigned i = 0; i < after->rules; i++)
-		if (!has_rule(before, &after->rule[i]))
-			pl_rule_add(stack, &after->rule[i]);
+		if (!has_rule(before, &after->rule[i]) && pl_rule_add(stack, &after->rule[i]))
+			refused = "the reference stack does not take a rule of routing that the command has set";
+	return refused;
 }
 
 static const struct pl_neighbour *find_neighbour(const struct netstate *state, const struct pl_neighbour *like)
@@ -461,8 +471,10 @@ static void apply_neighbours(struct pl_stack *stack, const struct netstate *befo
 	}
 }
 
-void netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
+const char *netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after)
 {
+	const char *no_route, *no_rule;
+
 	for (unsigned i = 0; i < after->links; i++) {
 		const struct netstate_link *old = link_before(before, &after->link[i]);
 
@@ -470,9 +482,10 @@ void netstate_apply(struct pl_stack *stack, const struct netstate *before, const
 			apply_link(stack, old, &after->link[i]);
 	}
 	apply_addresses(stack, before, after);
-	apply_routes(stack, before, after);
-	apply_rules(stack, before, after);
+	no_route = apply_routes(stack, before, after);
+	no_rule = apply_rules(stack, before, after);
 	apply_neighbours(stack, before, after);
+	return after->foreign ? after->foreign : no_route ? no_route : no_rule;
 }
 
 /* --- the stack's neighbours, shown --------------------------------------------------------------------------------------------- */

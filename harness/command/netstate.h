@@ -35,6 +35,7 @@ struct netstate {
 	struct pl_neighbour neighbour[NETSTATE_NEIGHBOURS];	/* so does ifindex here */
 	struct pl_rule rule[NETSTATE_ENTRIES];
 	unsigned links, addresses, routes, neighbours, rules;
+	const char *foreign;		/* what there is and the stack cannot have, static text; NULL: nothing */
 };
 
 /* Between netstate.c and netstate_route.c: a dump being read. */
@@ -76,7 +77,10 @@ struct mnl_socket *netstate_watch_open(void);
 void netstate_watch_apply(struct mnl_socket *watch, struct pl_stack *stack, struct netstate *state);
 void netstate_watch_close(struct mnl_socket *watch);
 
-/* Do to the stack what leads from `before` to `after`. Links are matched by name; those the stack does not have are passed by. */
-void netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after);
+/*
+ * Do to the stack what leads from `before` to `after`. Links are matched by name; those the stack does not have are passed by.
+ * NULL, or what the stack does not take, static text: the rest is done all the same.
+ */
+const char *netstate_apply(struct pl_stack *stack, const struct netstate *before, const struct netstate *after);
 
 #endif

@@ -13,13 +13,31 @@ static void read_metrics(const struct nlattr *nest, struct pl_route *route)
 	mnl_attr_for_each_nested(attribute, nest) {
 		unsigned type = mnl_attr_get_type(attribute);
 
-		/* All are numbers but the name of a congestion control, which the stack's routes do not have. */
-		if (type < sizeof(route->metric) / sizeof(route->metric[0]) && type != RTAX_CC_ALGO)
+		/* All are numbers but the name of a congestion control. */
+		if (type == RTAX_CC_ALGO)
+			strncpy(route->congestion, mnl_attr_get_str(attribute), sizeof(route->congestion) - 1);
+		else if (type < sizeof(route->metric) / sizeof(route->metric[0]))
 			route->metric[type] = netstate_u32(attribute);
 	}
 }
 
-static void read_nexthops(const struct nlattr *nest, struct pl_route *route)
+/* What a route of Linux can have and the stack's have not. */
+static void note_foreign(const struct nlattr *attribute, const char **foreign)
+{
+	switch (mnl_attr_get_type(attribute)) {
+	case RTA_VIA:
+		*foreign = "a route's gateway cannot be an IPv6 address: the stack has IPv4 alone";
+		break;
+	case RTA_ENCAP:
+		*foreign = "the stack's routes have no encapsulation";
+		break;
+	case RTA_FLOW:
+		*foreign = "the stack's routes have no realms";
+		break;
+	}
+}
+
+static void read_nexthops(const struct nlattr *nest, struct pl_route *route, const char **foreign)
 {
 	const struct rtnexthop *hop = mnl_attr_get_payload(nest);
 	int left = mnl_attr_get_payload_len(nest);
@@ -35,10 +53,12 @@ static void read_nexthops(const struct nlattr *nest, struct pl_route *route)
 		mnl_attr_for_each_payload((const void *)(hop + 1), length)
 			if (mnl_attr_get_type(attr) == RTA_GATEWAY)
 				nexthop->gateway.s_addr = netstate_u32(attr);
+			else
+				note_foreign(attr, foreign);
 	}
 }
 
-static void read_attribute(const struct nlattr *attribute, struct pl_route *route)
+static void read_attribute(const struct nlattr *attribute, struct pl_route *route, const char **foreign)
 {
 	switch (mnl_attr_get_type(attribute)) {
 	case RTA_DST:
@@ -63,7 +83,10 @@ static void read_attribute(const struct nlattr *attribute, struct pl_route *rout
 		read_metrics(attribute, route);
 		break;
 	case RTA_MULTIPATH:
-		read_nexthops(attribute, route);
+		read_nexthops(attribute, route, foreign);
+		break;
+	default:
+		note_foreign(attribute, foreign);
 		break;
 	}
 }
@@ -91,7 +114,10 @@ int netstate_read_route(const struct nlmsghdr *message, void *data)
 	route->protocol = info->rtm_protocol;
 	route->on_link = info->rtm_flags & RTNH_F_ONLINK;
 	mnl_attr_for_each(attribute, message, sizeof(*info))
-		read_attribute(attribute, route);
+		read_attribute(attribute, route, &reading->state->foreign);
+	/* By way of a next hop object it is shown with the loopback link. */
+	if (route->type == RTN_BLACKHOLE)
+		route->ifindex = 0;
 	reading->state->routes++;
 	return MNL_CB_OK;
 }

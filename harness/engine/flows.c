@@ -318,13 +318,31 @@ static bool is_datagram_asked_for(const struct flow *flow, const struct tuple *a
 	       tuple->destination.s_addr == flow->sent_to.s_addr && tuple->destination_port == flow->sent_to_port;
 }
 
+/* To the far end that the socket sends to, or, when a filter has changed that, to the one that the script names. */
+static bool goes_where(const struct tuple *tuple, const struct tuple *asked, struct in_addr remote, uint16_t remote_port)
+{
+	return (tuple->destination.s_addr == remote.s_addr || tuple->destination.s_addr == asked->destination.s_addr) &&
+	       (tuple->destination_port == remote_port || tuple->destination_port == asked->destination_port);
+}
+
+/*
+ * From the flow's socket: another one, forgotten by the script, may be sending its SYN once more. When a filter has changed where
+ * it comes from, the port is not the socket's; then the script names the address or the port.
+ */
+static bool comes_from(struct run *run, const struct flow *flow, const struct tuple *tuple, const struct tuple *asked)
+{
+	uint16_t port = flow_socket_port(run, flow);
+
+	return !port || port == tuple->source_port || asked->source_port == tuple->source_port ||
+	       asked->source.s_addr == tuple->source.s_addr;
+}
+
 bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct packet *expected, const struct packet *packet)
 {
 	const struct layer *wanted = packet_transport(expected), *transport = packet_transport(packet);
 	struct tuple tuple = packet_tuple(packet), asked = packet_tuple(expected);
 	struct in_addr local = flow->live.local.s_addr ? flow->live.local : run->settings.local;
 	struct in_addr remote = flow->live.remote.s_addr ? flow->live.remote : run->settings.remote;
-	uint16_t port;
 
 	if (network_layer(expected) != network_layer(packet))
 		return false;
@@ -339,15 +357,14 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 		return false;
 	if (is_from_to(&tuple, &flow->live))
 		return true;
-	if (!is_first_of(flow, packet, transport) || tuple.destination.s_addr != remote.s_addr ||
-	    tuple.destination_port != flow->live.remote_port)
+	if (!is_first_of(flow, packet, transport) || !goes_where(&tuple, &asked, remote, flow->live.remote_port))
 		return is_datagram_asked_for(flow, &asked, &tuple);
-	/* Another socket, forgotten by the script, may be sending its SYN once more. */
-	port = flow_socket_port(run, flow);
-	if (port && port != tuple.source_port)
+	if (!comes_from(run, flow, &tuple, &asked))
 		return false;
 	flow->live.local = tuple.source;
+	flow->live.remote = tuple.destination;
 	flow->live.local_port = tuple.source_port;
+	flow->live.remote_port = tuple.destination_port;
 	if (transport->kind == LAYER_TCP)
 		flow->live.local_isn = (uint32_t)wire_get(transport, WF_TCP_SEQ);
 	return true;

@@ -97,6 +97,7 @@ struct pl_route {
 	bool on_link;				/* the gateway is on the link, whatever the addresses say */
 	int ifindex;
 	uint32_t metric[18];			/* by RTAX_*; metric[RTAX_LOCK] is the mask of locked ones */
+	char congestion[16];			/* name of a congestion control (`congctl`), in place of metric[RTAX_CC_ALGO] */
 	unsigned nexthops;			/* several next hops stand here, then gateway and ifindex are not given */
 	struct pl_nexthop nexthop[PL_NEXTHOPS];
 };

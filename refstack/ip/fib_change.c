@@ -122,6 +122,14 @@ static void clamp_metrics(uint32_t metric[18])
 		metric[RTAX_HOPLIMIT] = 255;
 }
 
+static int set_metrics(const struct pl_route *route, uint32_t metric[18])
+{
+	memcpy(metric, route->metric, sizeof(route->metric));
+	clamp_metrics(metric);
+	metric[RTAX_CC_ALGO] = *route->congestion ? tcp_cong_key(route->congestion) : 0;
+	return *route->congestion && !metric[RTAX_CC_ALGO] ? -EINVAL : 0;
+}
+
 static int resolve(struct pl_stack *stack, const struct pl_route *route, struct fib_entry *entry)
 {
 	struct pl_nexthop only = { .gateway = route->gateway, .ifindex = route->ifindex, .on_link = route->on_link };
@@ -155,9 +163,9 @@ static int make_entry(struct pl_stack *stack, const struct pl_route *route, stru
 	entry->table = route->table;
 	entry->priority = route->priority;
 	entry->preferred_source = route->preferred_source;
-	memcpy(entry->metric, route->metric, sizeof(entry->metric));
-	clamp_metrics(entry->metric);
-	error = resolve(stack, route, entry);
+	error = set_metrics(route, entry->metric);
+	if (!error)
+		error = resolve(stack, route, entry);
 	if (error) {
 		fib_entry_free(entry);
 		return error;

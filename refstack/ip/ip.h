@@ -110,7 +110,7 @@ struct route {
 	int asked_link;			/* on the way out: the link that a looped packet seems to come in on (rt_iif), 0: the loopback */
 	struct in_addr gateway;		/* next hop: the destination itself when on link */
 	struct in_addr destination, source;
-	uint32_t metric[18];		/* RTAX_*, 0: not given */
+	uint32_t metric[18];		/* RTAX_*, 0: not given; RTAX_CC_ALGO as tcp_cong_key has it */
 	uint32_t pmtu;			/* learnt, 0: none */
 	bool pmtu_locked;
 	pl_time pmtu_expires;

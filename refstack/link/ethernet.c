@@ -54,6 +54,8 @@ int ethernet_receive(struct pl_stack *stack, struct link *link, struct pktbuf *p
 	link->rx_packets++;
 	link->rx_bytes += pktbuf_length(packet);
 	packet->packet_type = packet_type(link, header->h_dest);
+	packet->has_source_hwaddr = true;
+	memcpy(packet->source_hwaddr, header->h_source, ETH_ALEN);
 	pktbuf_pull(packet, sizeof(*header));
 	switch (packet_protocol(packet, ntohs(header->h_proto))) {
 	case ETH_P_IP:

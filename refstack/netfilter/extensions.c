@@ -2,9 +2,10 @@
 #include "extensions.h"
 
 static const struct match_type *const match_groups[] = { matches_of_ports, matches_of_packets, matches_of_rates,
-							 matches_of_connections, matches_of_routes };
+							 matches_of_connections, matches_of_routes, matches_of_lists,
+							 matches_of_hashes, matches_of_counts, matches_of_bytes };
 static const struct target_type *const target_groups[] = { targets_of_marks, targets_of_headers, targets_of_tcpmss,
-							   targets_of_nat, targets_of_reject, targets_of_tproxy };
+							   targets_of_nat, targets_of_reject, targets_of_tproxy, targets_of_copies };
 
 const struct match_type *match_type_find(const char *name, uint8_t revision)
 {

@@ -5,9 +5,9 @@
 #include "tables.h"
 
 extern const struct match_type matches_of_ports[], matches_of_packets[], matches_of_rates[], matches_of_connections[],
-	matches_of_routes[];
+	matches_of_routes[], matches_of_lists[], matches_of_hashes[], matches_of_counts[], matches_of_bytes[];
 extern const struct target_type targets_of_marks[], targets_of_headers[], targets_of_tcpmss[], targets_of_nat[],
-	targets_of_reject[], targets_of_tproxy[];
+	targets_of_reject[], targets_of_tproxy[], targets_of_copies[];
 
 /* A value within a range, or not when the condition is inverted. */
 static inline bool in_range(uint64_t value, uint64_t low, uint64_t high, bool invert)

@@ -21,14 +21,17 @@
 struct conntrack;
 struct conntrack_host;
 struct filter_table;
+struct shared_table;
 
 enum filter_table_id { TABLE_RAW, TABLE_MANGLE, TABLE_NAT, TABLE_FILTER, TABLE_SECURITY, TABLES };
 
 struct netfilter {
 	struct filter_table *table[TABLES];	/* NULL: never set */
 	struct conntrack_host *conntrack;	/* NULL: no rule ever needed it */
+	struct shared_table *shared;	/* what rules share by name */
 	unsigned track_users, defragment_users;	/* rules that need tracking, and datagrams whole */
 	uint32_t random_state;
+	bool is_copying;		/* a packet that a rule has copied passes the hooks */
 };
 
 /* Where a packet is: what the rules are asked with. */

@@ -202,21 +202,26 @@ bool pl_filter_is_set(const struct pl_stack *stack, const char *name)
 
 /* --- tables made ready -------------------------------------------------------------------------------------------- */
 
-static void rule_free(struct filter_rule *rule)
+static void rule_free(struct pl_stack *stack, struct filter_rule *rule)
 {
-	for (unsigned i = 0; i < rule->matches; i++)
-		free(rule->match[i].state);
+	for (unsigned i = 0; i < rule->matches; i++) {
+		const struct filter_match *match = &rule->match[i];
+
+		if (match->is_checked && match->type->release)
+			match->type->release(stack, match->state);
+		free(match->state);
+	}
 	free(rule->match);
 	free(rule->entry);
 }
 
-void filter_table_free(struct filter_table *table)
+void filter_table_free(struct pl_stack *stack, struct filter_table *table)
 {
 	if (!table)
 		return;
 	for (unsigned i = 0; i < table->chains; i++) {
 		for (unsigned j = 0; j < table->chain[i].rules; j++)
-			rule_free(&table->chain[i].rule[j]);
+			rule_free(stack, &table->chain[i].rule[j]);
 		free(table->chain[i].rule);
 	}
 	free(table->chain);
@@ -462,6 +467,7 @@ static int check_rule(struct pl_stack *stack, struct filter_table *table, const 
 		    !protocol_fits(type->protocol, place.ip))
 			return -EINVAL;
 		error = type->check ? type->check(&place, rule->match[i].data, rule->match[i].state) : 0;
+		rule->match[i].is_checked = !error;
 		count_needs(table, type->needs);
 	}
 	const struct target_type *type = rule->target;
@@ -514,7 +520,7 @@ int pl_filter_set(struct pl_stack *stack, const struct pl_filter_table *from)
 	if (!error && table->track_users)
 		error = conntrack_enable(stack);
 	if (error) {
-		filter_table_free(table);
+		filter_table_free(stack, table);
 		return error;
 	}
 	struct filter_table *old = netfilter->table[id];
@@ -524,7 +530,7 @@ int pl_filter_set(struct pl_stack *stack, const struct pl_filter_table *from)
 	netfilter->table[id] = table;
 	if (!tracked && netfilter->track_users)
 		conntrack_resume(stack);
-	filter_table_free(old);
+	filter_table_free(stack, old);
 	return 0;
 }
 
@@ -541,7 +547,7 @@ void netfilter_host_free(struct pl_stack *stack)
 	if (!netfilter)
 		return;
 	for (unsigned id = 0; id < TABLES; id++)
-		filter_table_free(netfilter->table[id]);
+		filter_table_free(stack, netfilter->table[id]);
 	conntrack_host_free(stack);
 	free(netfilter);
 	stack->netfilter = NULL;

@@ -35,7 +35,10 @@ struct rule_place {
 /* What an extension needs of the rest of the stack while a rule of it is there. */
 enum { NEEDS_TRACKING = 1, NEEDS_DEFRAGMENTED = 2 };
 
-/* A row each. data: the structure of <linux/netfilter/xt_*.h>; state: `state_size` zeroed bytes of the rule's own, set by check. */
+/*
+ * A row each. data: the structure of <linux/netfilter/xt_*.h>; state: `state_size` zeroed bytes of the rule's own, set by check and
+ * given up by release, which is called when check was not there or gave 0.
+ */
 struct match_type {
 	const char *name;
 	uint8_t revision;
@@ -45,6 +48,7 @@ struct match_type {
 	unsigned needs;
 	size_t state_size;
 	int (*check)(const struct rule_place *place, const void *data, void *state);	/* 0 or -errno; may be NULL */
+	void (*release)(struct pl_stack *stack, void *state);				/* may be NULL */
 	bool (*match)(struct rule_packet *at, const void *data, void *state);
 };
 
@@ -75,6 +79,7 @@ struct filter_match {
 	const struct match_type *type;
 	const void *data;
 	void *state;
+	bool is_checked;		/* and so to be released */
 };
 enum rule_action { ACTION_CONTINUE, ACTION_ACCEPT, ACTION_DROP, ACTION_RETURN, ACTION_JUMP, ACTION_TARGET };
 struct filter_rule {
@@ -104,7 +109,7 @@ struct filter_table {
 	struct filter_chain *at_hook[NF_INET_NUMHOOKS];
 	unsigned track_users, defragment_users;
 };
-void filter_table_free(struct filter_table *table);
+void filter_table_free(struct pl_stack *stack, struct filter_table *table);
 
 /* --- help for extensions ------------------------------------------------------------------------------------------------ */
 /* `length` bytes from offset `at` of the transport header, NULL: there are not so many. */

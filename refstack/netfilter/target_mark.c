@@ -1,9 +1,17 @@
-/* Targets that put something down about a packet or its connection: MARK, CONNMARK, CLASSIFY, LOG, CT and NOTRACK. */
+/*
+ * Targets that put something down about a packet or its connection: MARK, CONNMARK, CLASSIFY, CT and NOTRACK; and those that put it
+ * down where no packet shows it: LOG, NFLOG, TRACE, AUDIT, IDLETIMER, CHECKSUM (checksums are right when packets leave).
+ */
+#include <limits.h>
+
 #include "extensions.h"
 
+#include <linux/netfilter/xt_AUDIT.h>
+#include <linux/netfilter/xt_CHECKSUM.h>
 #include <linux/netfilter/xt_CLASSIFY.h>
 #include <linux/netfilter/xt_CONNMARK.h>
 #include <linux/netfilter/xt_CT.h>
+#include <linux/netfilter/xt_IDLETIMER.h>
 #include <linux/netfilter/xt_LOG.h>
 #include <linux/netfilter/xt_MARK.h>
 #include <linux/netfilter/xt_NFLOG.h>
@@ -76,6 +84,28 @@ static int check_log(const struct rule_place *place, const void *data)
 	return rule->level >= 8 || rule->prefix[sizeof(rule->prefix) - 1] ? -EINVAL : 0;
 }
 
+static int check_audit(const struct rule_place *place, const void *data)
+{
+	(void)place;
+	return ((const struct xt_audit_info *)data)->type > XT_AUDIT_TYPE_MAX ? -ERANGE : 0;
+}
+
+static int check_checksum(const struct rule_place *place, const void *data)
+{
+	(void)place;
+	return ((const struct xt_CHECKSUM_info *)data)->operation == XT_CHECKSUM_OP_FILL ? 0 : -EINVAL;
+}
+
+static int check_idle(const struct rule_place *place, const void *data)
+{
+	const struct idletimer_tg_info *rule = data;
+
+	(void)place;
+	return !rule->timeout || rule->timeout >= INT_MAX / 1000 || !*rule->label || !memchr(rule->label, 0, sizeof(rule->label)) ?
+		       -EINVAL :
+		       0;
+}
+
 /* A packet that the tracker is to leave alone. One that this host sent to itself keeps what it is. */
 static enum target_verdict target_notrack(struct rule_packet *at, const void *data)
 {
@@ -100,6 +130,11 @@ const struct target_type targets_of_marks[] = {
 	  .hooks = HOOK_BIT(LOCAL_OUT) | HOOK_BIT(FORWARD) | HOOK_BIT(POST_ROUTING), .target = target_classify },
 	{ "LOG", 0, sizeof(struct xt_log_info), .check = check_log, .target = target_log },
 	{ "NFLOG", 0, sizeof(struct xt_nflog_info), .target = target_log },
+	{ "TRACE", 0, 0, .tables = TABLE_BIT(RAW), .target = target_log },
+	{ "AUDIT", 0, sizeof(struct xt_audit_info), .check = check_audit, .target = target_log },
+	{ "CHECKSUM", 0, sizeof(struct xt_CHECKSUM_info), .tables = TABLE_BIT(MANGLE), .check = check_checksum, .target = target_log },
+	{ "IDLETIMER", 0, sizeof(struct idletimer_tg_info), .check = check_idle, .target = target_log },
+	{ "IDLETIMER", 1, sizeof(struct idletimer_tg_info_v1), .check = check_idle, .target = target_log },
 	{ "NOTRACK", 0, 0, .tables = TABLE_BIT(RAW), .target = target_notrack },
 	{ "CT", 0, sizeof(struct xt_ct_target_info), .tables = TABLE_BIT(RAW), .check = check_ct, .target = target_notrack },
 	{ "CT", 1, sizeof(struct xt_ct_target_info_v1), .tables = TABLE_BIT(RAW), .check = check_ct, .target = target_notrack },

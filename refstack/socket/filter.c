@@ -126,7 +126,7 @@ static bool program_right(const struct filter *filter)
 /* --- running ------------------------------------------------------------------------------------------------------------- */
 
 struct machine {
-	const struct sock *sk;
+	struct pl_stack *stack;
 	const struct pktbuf *packet;
 	uint32_t a, x, memory[BPF_MEMWORDS];
 };
@@ -170,7 +170,7 @@ static bool ancillary(struct machine *machine, uint32_t which)
 		machine->a ^= machine->x;
 		return true;
 	case SKF_AD_RANDOM:
-		machine->a = prng_u32(&machine->sk->stack->prng);
+		machine->a = prng_u32(&machine->stack->prng);
 		return true;
 	default:	/* queue, hash, processor, VLAN: 0 */
 		machine->a = 0;
@@ -293,9 +293,9 @@ static bool load_other(struct machine *machine, const struct sock_filter *at)
 	return true;
 }
 
-uint32_t filter_run(const struct filter *filter, const struct sock *sk, const struct pktbuf *packet)
+uint32_t filter_run(struct pl_stack *stack, const struct filter *filter, const struct pktbuf *packet)
 {
-	struct machine machine = { .sk = sk, .packet = packet };
+	struct machine machine = { .stack = stack, .packet = packet };
 
 	for (const struct sock_filter *at = filter->code;; at++) {
 		bool right = true;
@@ -335,7 +335,7 @@ uint32_t filter_run(const struct filter *filter, const struct sock *sk, const st
 
 uint32_t sock_filter(const struct sock *sk, const struct pktbuf *packet)
 {
-	return sk->filter ? filter_run(sk->filter, sk, packet) : UINT32_MAX;
+	return sk->filter ? filter_run(sk->stack, sk->filter, packet) : UINT32_MAX;
 }
 
 /* --- options --------------------------------------------------------------------------------------------------------------- */
@@ -359,11 +359,27 @@ void filter_put(struct sock *sk)
 	sk->filter = NULL;
 }
 
+struct filter *filter_new(const struct sock_filter *code, uint16_t length, int64_t *error)
+{
+	size_t size = length * sizeof(*code);
+	struct filter *filter = malloc(sizeof(*filter) + size);
+
+	*error = -ENOMEM;
+	if (!filter)
+		return NULL;
+	filter->references = 1;
+	filter->length = length;
+	memcpy(filter->code, code, size);
+	if (program_right(filter))
+		return filter;
+	*error = -EINVAL;
+	free(filter);
+	return NULL;
+}
+
 struct filter *filter_make(const struct sock *sk, const void *value, socklen_t length, int64_t *error)
 {
 	struct sock_fprog program;
-	struct filter *filter;
-	size_t size;
 
 	*error = -EINVAL;
 	if (length != sizeof(program))
@@ -378,19 +394,7 @@ struct filter *filter_make(const struct sock *sk, const void *value, socklen_t l
 	*error = -EINVAL;
 	if (!program.filter || !program.len || program.len > BPF_MAXINSNS)
 		return NULL;
-	size = program.len * sizeof(*program.filter);
-	*error = -ENOMEM;
-	filter = malloc(sizeof(*filter) + size);
-	if (!filter)
-		return NULL;
-	filter->references = 1;
-	filter->length = program.len;
-	memcpy(filter->code, program.filter, size);
-	if (program_right(filter))
-		return filter;
-	*error = -EINVAL;
-	free(filter);
-	return NULL;
+	return filter_new(program.filter, program.len, error);
 }
 
 int64_t filter_attach(struct sock *sk, const void *value, socklen_t length)

@@ -138,7 +138,7 @@ struct sock *sock_group_pick(const struct sock *sk, uint32_t hash, const struct 
 		uint32_t place;
 
 		whole.data = packet->network + payload;
-		place = filter_run(group->program, sk, &whole);
+		place = filter_run(sk->stack, group->program, &whole);
 		if (place < group->count)
 			return group->member[place];
 	}

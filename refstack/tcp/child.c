@@ -108,6 +108,7 @@ static int set_route(struct tcp_sock *tp, struct tcp_request *request)
 	tp->ext_header_length = sk->options ? sk->options->length : 0;
 	if (sk->stack->sysctl.tcp_reflect_tos)
 		sk->tos = request->syn_tos & 0xfc;
+	tcp_cong_of_route(tp);
 	tcp_sync_mss(tp, route_mtu(sk->stack, sk->route));
 	tp->advmss = tcp_mss_clamp(request->listener, route_advmss(sk->stack, sk->route));
 	tcp_initialize_rcv_mss(tp);

@@ -16,6 +16,27 @@ const struct tcp_cong *tcp_cong_find(const char *name)
 	return NULL;
 }
 
+uint32_t tcp_cong_key(const char *name)
+{
+	for (uint32_t i = 0; i < sizeof(cong_table) / sizeof(cong_table[0]); i++)
+		if (!strcmp(cong_table[i]->name, name))
+			return i + 1;
+	return 0;
+}
+
+bool tcp_cong_of_route(struct tcp_sock *tp)
+{
+	const struct route *route = tp->sk.route;
+	uint32_t key = route ? route->metric[RTAX_CC_ALGO] : 0;
+
+	if (!key)
+		return false;
+	tp->cong = cong_table[key - 1];
+	tp->cong_dst_locked = route->metric[RTAX_LOCK] & 1u << RTAX_CC_ALGO;
+	memset(tp->cong_priv, 0, sizeof(tp->cong_priv));
+	return true;
+}
+
 void tcp_cong_assign(struct tcp_sock *tp)
 {
 	const struct tcp_cong *cong = tcp_cong_find(tcp_sysctl(tp)->tcp_congestion_control);

@@ -118,6 +118,7 @@ static void init_connection(struct tcp_sock *tp)
 	tp->max_window = 0;
 	tcp_mtup_init(tp);
 	tcp_sync_mss(tp, route_mtu(stack, route));
+	tcp_cong_of_route(tp);
 	if (!tp->window_clamp)
 		tp->window_clamp = route->metric[RTAX_WINDOW];
 	tp->advmss = tcp_mss_clamp(tp, route_advmss(stack, route));

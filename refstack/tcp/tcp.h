@@ -52,6 +52,7 @@ void tcp_synack_rtt(struct tcp_sock *tp, pl_time sent);	/* a round trip from the
 void tcp_handshake_done(struct tcp_sock *tp, bool fastopen);
 void tcp_update_pacing_rate(struct tcp_sock *tp);
 void tcp_set_tx_delay(struct tcp_sock *tp, uint32_t us);	/* TCP_TX_DELAY */
+bool tcp_cong_of_route(struct tcp_sock *tp);	/* the one that the route names (congctl), in place of any other; false: it names none */
 uint32_t tcp_rto_min(const struct tcp_sock *tp);	/* jiffies: the route's, the socket's or the tunable's */
 void tcp_rearm_rto(struct tcp_sock *tp);
 void tcp_retransmit_soon(struct tcp_sock *tp);		/* the retransmission timeout in the least time: a SYN-SENT oddity */
