@@ -462,6 +462,24 @@ static void compare_calls(struct compare *compare)
 				arena_printf(compare->arena, "%s did not come as far as this call", compare->side[0].name));
 }
 
+/* A command is a question too: it must succeed on both, or on neither. What it prints is nobody's. */
+static void compare_commands(struct compare *compare)
+{
+	const struct trace *trace = compare->side[0].trace;
+
+	for (unsigned i = 0; i < trace->count; i++) {
+		const struct trace_entry *first = &trace->entry[i], *second;
+
+		if (first->kind != TRACE_COMMAND)
+			continue;
+		second = entry_of_event(compare->side[1].trace, first->event);
+		if (second && !first->result != !second->result)
+			diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
+				arena_printf(compare->arena, "the command fails on %s only",
+					     compare->side[first->result ? 0 : 1].name));
+	}
+}
+
 /* --- all of it ------------------------------------------------------------------------------------------------------------ */
 static pl_time script_tolerance(const struct script *script, struct arena *arena)
 {
@@ -489,5 +507,6 @@ void trace_compare(const struct script *script, const struct trace *first, const
 	side_make(&compare.side[0], first, first_name, first_virtual, arena);
 	side_make(&compare.side[1], second, second_name, second_virtual, arena);
 	compare_calls(&compare);
+	compare_commands(&compare);
 	compare_flows(&compare);
 }

@@ -398,14 +398,20 @@ bool type_compare(const struct run *run, const struct type *type, const struct e
 	}
 }
 
+/* A member that is another view of bytes that were printed before it is left out. */
 static void struct_print(const struct run *run, const struct type *type, const uint8_t *bytes, size_t length, struct text *text)
 {
+	size_t printed = 0;
+
 	text_add(text, "{");
 	for (unsigned i = 0; i < type->members; i++) {
 		const struct type_member *member = &type->member[i];
 
 		if (member->offset + member->type->size > length)
 			break;
+		if (member->offset < printed)
+			continue;
+		printed = member->offset + member->type->size;
 		text_add(text, "%s%s=", i ? ", " : "", member->name);
 		type_print(run, member->type, bytes + member->offset,
 			   member->type->size ? member->type->size : length - member->offset, text);

@@ -92,6 +92,10 @@ TYPE_STRUCT_DEFINE(ucred, struct ucred,
 	{ "uid", &type_u32, offsetof(struct ucred, uid) },
 	{ "gid", &type_u32, offsetof(struct ucred, gid) });
 
+/* IP_RECVERR_RFC4884: where in the payload the extension begins, and what is wrong with it. It stands where ee_data does. */
+TYPE_STRUCT_DEFINE(sock_ee_data_rfc4884, struct sock_ee_data_rfc4884,
+	{ "len", &type_u16, offsetof(struct sock_ee_data_rfc4884, len) },
+	{ "flags", &type_u8, offsetof(struct sock_ee_data_rfc4884, flags) });
 /* With the offender's address behind it, as the kernel puts it into the control message. */
 struct error_with_offender {
 	struct sock_extended_err error;
@@ -104,7 +108,8 @@ TYPE_STRUCT_DEFINE(sock_extended_err, struct error_with_offender,
 	{ "ee_code", &type_u8, offsetof(struct error_with_offender, error.ee_code) },
 	{ "ee_info", &type_u32, offsetof(struct error_with_offender, error.ee_info) },
 	{ "ee_data", &type_u32, offsetof(struct error_with_offender, error.ee_data) },
-	{ "offender", &type_sockaddr, offsetof(struct error_with_offender, offender) });
+	{ "offender", &type_sockaddr, offsetof(struct error_with_offender, offender) },
+	{ "ee_rfc4884", &type_sock_ee_data_rfc4884, offsetof(struct error_with_offender, error.ee_data) });
 
 static const struct type type_poll_events = { .kind = TYPE_UNSIGNED, .size = 2 };
 TYPE_STRUCT_DEFINE(pollfd, struct pollfd,

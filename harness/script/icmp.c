@@ -138,7 +138,10 @@ struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items 
 		ip_fields(parse, &quoted->packet->layer[0], quoted->ip);
 		packet->quoted = quoted->packet;
 	}
-	if (payload.given)
+	if (payload.given && quoted && packet->layer[1].kind == LAYER_ICMP &&
+	    wire_icmp_extends((unsigned)wire_get(&packet->layer[1], WF_ICMP_TYPE)))
+		body_payload(parse, body, payload);
+	else if (payload.given)
 		parse_error(parse, &payload.place, "[raw (N)] before the contents",
 			    "only a message that quotes nothing has contents of its own");
 	return body;

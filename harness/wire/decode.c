@@ -13,6 +13,8 @@
 #include "../arena.h"
 #include "checksum.h"
 #include "igmp.h"
+#include "bytes.h"
+#include "icmp.h"
 #include "layer.h"
 #include "option.h"
 
@@ -30,21 +32,6 @@ struct decoder {
 };
 
 #define QUOTED_DEPTH 2
-
-static unsigned get16(const uint8_t *bytes)
-{
-	return (unsigned)bytes[0] << 8 | bytes[1];
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-	return (uint32_t)get16(bytes) << 16 | get16(bytes + 2);
-}
-
-static uint64_t get48(const uint8_t *bytes)
-{
-	return (uint64_t)get16(bytes) << 32 | get32(bytes + 2);
-}
 
 /* A new layer. The last place is kept for RAW: NULL when there is no room. */
 static struct layer *push(struct decoder *d, enum layer_kind kind)
@@ -227,8 +214,11 @@ static void decode_udplite(struct decoder *d)
 
 static void decode_ip(struct decoder *d);
 
-/* What an ICMP error quotes; bytes past the quoted packet's own length are the payload (RFC 4884 extensions). */
-static void decode_quoted(struct decoder *d)
+/*
+ * What an ICMP error quotes, in `room` bytes when its header says so (RFC 4884), 0: it does not. What is behind them is the payload, as
+ * are bytes past the quoted packet's own length.
+ */
+static void decode_quoted(struct decoder *d, size_t room)
 {
 	struct decoder inner = { .arena = d->arena, .start = d->at, .at = d->at, .left = d->left, .depth = d->depth + 1 };
 	size_t total = 0;
@@ -243,42 +233,11 @@ static void decode_quoted(struct decoder *d)
 	inner.packet->decoded = true;
 	if (inner.left > total)
 		inner.left = total;
-	advance(d, inner.left);
+	if (room && inner.left > room)
+		inner.left = room;
+	advance(d, room ? room : inner.left);
 	decode_ip(&inner);
 	take_payload(d);
-}
-
-/* A field is enough for the word that it stands in only when the rest of the word is zero. */
-static void set_rest(struct layer *layer, const uint8_t *at, uint32_t named)
-{
-	if (get32(at) & ~named)
-		wire_set(layer, layer->kind == LAYER_ICMP ? WF_ICMP_REST : WF_ICMPV6_REST, get32(at));
-}
-
-static void decode_icmp_rest(struct layer *layer, const uint8_t *at)
-{
-	const uint8_t *rest = at + 4;
-
-	switch (wire_icmp_rest(at[0], at[1])) {
-	case ICMP_REST_ECHO:
-		wire_set(layer, WF_ICMP_ID, get16(rest));
-		wire_set(layer, WF_ICMP_SEQ, get16(rest + 2));
-		break;
-	case ICMP_REST_MTU:
-		wire_set(layer, WF_ICMP_MTU, get16(rest + 2));
-		set_rest(layer, rest, 0xffff);
-		break;
-	case ICMP_REST_GATEWAY:
-		wire_set(layer, WF_ICMP_GATEWAY, get32(rest));
-		break;
-	case ICMP_REST_POINTER:
-		wire_set(layer, WF_ICMP_POINTER, rest[0]);
-		set_rest(layer, rest, 0xff000000);
-		break;
-	case ICMP_REST_UNUSED:
-		set_rest(layer, rest, 0);
-		break;
-	}
 }
 
 static void decode_icmp(struct decoder *d)
@@ -296,7 +255,7 @@ static void decode_icmp(struct decoder *d)
 	wire_set(layer, WF_ICMP_CODE, d->at[1]);
 	wire_set(layer, WF_ICMP_CHECKSUM, get16(d->at + 2));
 	layer->checksum = plain_checksum(d);
-	decode_icmp_rest(layer, d->at);
+	wire_icmp_decode_rest(layer, d->at, d->left);
 	advance(d, ICMP_HEADER);
 	if ((type == 13 || type == 14) && d->left >= 12) {
 		wire_set(layer, WF_ICMP_ORIGINATE, get32(d->at));
@@ -305,7 +264,7 @@ static void decode_icmp(struct decoder *d)
 		advance(d, 12);
 	}
 	if (wire_icmp_quotes(false, type))
-		return decode_quoted(d);
+		return decode_quoted(d, (size_t)wire_get(layer, WF_ICMP_LENGTH) * 4);
 	take_payload(d);
 }
 
@@ -330,11 +289,11 @@ static void decode_icmpv6(struct decoder *d)
 		wire_set(layer, WF_ICMPV6_ID, get16(d->at + 4));
 		wire_set(layer, WF_ICMPV6_SEQ, get16(d->at + 6));
 	} else {
-		set_rest(layer, d->at + 4, 0);
+		wire_icmp_decode_other(layer, d->at + 4, 0);
 	}
 	advance(d, ICMP_HEADER);
 	if (wire_icmp_quotes(true, type))
-		return decode_quoted(d);
+		return decode_quoted(d, 0);
 	take_payload(d);
 }
 

@@ -11,6 +11,7 @@
 #include "../arena.h"
 #include "checksum.h"
 #include "igmp.h"
+#include "icmp.h"
 #include "layer.h"
 #include "option.h"
 
@@ -23,6 +24,7 @@ struct encoder {
 	size_t length;
 	size_t start[PACKET_LAYERS];	/* where each layer's header is */
 	const char *error;
+	size_t quoted_words;	/* that a quotation with an extension behind it takes, when the script does not say */
 };
 
 static void set16(uint8_t *to, uint64_t value)
@@ -280,6 +282,25 @@ static void put_udplite(const struct layer *layer, uint8_t *to)
 	set16(to + 4, wire_value(layer, WF_UDPLITE_COVERAGE, 0));
 }
 
+/* The parts of the sequence field of an extended echo that are given, over what it holds. */
+static void put_extended_echo(const struct layer *layer, uint8_t *to)
+{
+	static const struct {
+		enum wire_field field;
+		uint8_t shift, mask;
+	} parts[] = {
+		{ WF_ICMP_LOCAL, 0, 0x01 }, { WF_ICMP_STATE, 5, 0xe0 }, { WF_ICMP_ACTIVE, 2, 0x04 }, { WF_ICMP_IP4, 1, 0x02 },
+		{ WF_ICMP_IP6, 0, 0x01 },
+	};
+
+	if (wire_known(layer, WF_ICMP_NUMBER))
+		to[6] = (uint8_t)wire_get(layer, WF_ICMP_NUMBER);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (wire_known(layer, parts[i].field))
+			to[7] = (uint8_t)((to[7] & ~parts[i].mask) |
+					  (wire_get(layer, parts[i].field) << parts[i].shift & parts[i].mask));
+}
+
 static void put_icmp(const struct encoder *e, const struct layer *layer, uint8_t *to)
 {
 	to[0] = (uint8_t)wire_value(layer, WF_ICMP_TYPE, 0);
@@ -295,6 +316,11 @@ static void put_icmp(const struct encoder *e, const struct layer *layer, uint8_t
 		set16(to + 6, wire_get(layer, WF_ICMP_MTU));
 	if (wire_known(layer, WF_ICMP_POINTER))
 		to[4] = (uint8_t)wire_get(layer, WF_ICMP_POINTER);
+	if (wire_known(layer, WF_ICMP_LENGTH))
+		to[5] = (uint8_t)wire_get(layer, WF_ICMP_LENGTH);
+	else if (e->quoted_words)
+		to[5] = (uint8_t)e->quoted_words;
+	put_extended_echo(layer, to);
 	if (has_clocks(e->packet, layer)) {
 		set32(to + 8, wire_value(layer, WF_ICMP_ORIGINATE, 0));
 		set32(to + 12, wire_value(layer, WF_ICMP_RECEIVE, 0));
@@ -492,10 +518,29 @@ static const uint8_t *encode_quoted(struct encoder *e, size_t *length)
 	return bytes;
 }
 
+#define EXTENDED_WORDS 32		/* RFC 4884 4.5: what an extended message quotes takes at least 128 bytes */
+
+/* How many bytes the quotation takes: with an extension behind it whole words, filled up with zeros. */
+static size_t quoted_room(struct encoder *e, size_t length)
+{
+	const struct packet *packet = e->packet;
+	const struct layer *icmp = packet_layer(packet, LAYER_ICMP);
+	size_t words = (length + 3) / 4;
+
+	if (!icmp || !packet->quoted || (!packet->payload_length && !wire_known(icmp, WF_ICMP_LENGTH)))
+		return length;
+	if (wire_known(icmp, WF_ICMP_LENGTH))
+		return wire_get(icmp, WF_ICMP_LENGTH) * 4 > length ? (size_t)wire_get(icmp, WF_ICMP_LENGTH) * 4 : length;
+	if (packet->decoded)
+		return length;
+	e->quoted_words = words > EXTENDED_WORDS ? words : EXTENDED_WORDS;
+	return e->quoted_words * 4;
+}
+
 uint8_t *packet_encode(const struct packet *packet, struct arena *arena, size_t *length, const char **error)
 {
 	struct encoder e = { .packet = packet, .arena = arena };
-	size_t headers = 0, quoted_length;
+	size_t headers = 0, quoted_length, room;
 	const uint8_t *quoted;
 	unsigned i;
 
@@ -509,14 +554,15 @@ uint8_t *packet_encode(const struct packet *packet, struct arena *arena, size_t 
 		*error = e.error;
 		return NULL;
 	}
-	e.length = headers + quoted_length + packet->payload_length;
+	room = quoted_room(&e, quoted_length);
+	e.length = headers + room + packet->payload_length;
 	e.bytes = arena_alloc(arena, e.length + 1);
 	for (i = 0; i < packet->layers; i++)
 		put_header(&e, i, e.bytes + e.start[i]);
 	if (quoted)
 		memcpy(e.bytes + headers, quoted, quoted_length);
 	if (packet->payload && packet->payload_length)
-		memcpy(e.bytes + headers + quoted_length, packet->payload, packet->payload_length);
+		memcpy(e.bytes + headers + room, packet->payload, packet->payload_length);
 	for (i = packet->layers; i-- > 0;)
 		finish_header(&e, i);
 	*length = packet->truncated && packet->captured < e.length ? packet->captured : e.length;

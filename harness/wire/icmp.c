@@ -1,5 +1,9 @@
 #include "icmp.h"
 
+#include "bytes.h"
+#include "layer.h"
+#include "packet.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,4 +135,79 @@ const char *wire_icmp_type_name(bool ipv6, unsigned type)
 const char *wire_icmp_code_name(bool ipv6, unsigned type, unsigned code)
 {
 	return code == ANY_TYPE ? NULL : name_of(ipv6, type, code);
+}
+
+/* RFC 4884 section 4 */
+bool wire_icmp_extends(unsigned type)
+{
+	return type == 3 || type == 11 || type == 12;
+}
+
+void wire_icmp_decode_other(struct layer *layer, const uint8_t *at, uint32_t named)
+{
+	if (get32(at) & ~named)
+		wire_set(layer, layer->kind == LAYER_ICMP ? WF_ICMP_REST : WF_ICMPV6_REST, get32(at));
+}
+
+/*
+ * RFC 4884: how many words the quotation has, where the message may be extended. It is not believed of a message that is shorter, or
+ * where the quoted packet is shorter and something else than zeros follows it.
+ */
+static uint32_t decode_length(struct layer *layer, const uint8_t *at, size_t length)
+{
+	size_t room = at[5] * (size_t)4, total;
+
+	if (!room || !wire_icmp_extends(at[0]) || length < 8 + room || room < 20)
+		return 0;
+	total = at[8] >> 4 == 4 ? get16(at + 10) : 0;
+	if (total < 20)
+		return 0;
+	for (size_t i = total; i < room; i++)
+		if (at[8 + i])
+			return 0;
+	wire_set(layer, WF_ICMP_LENGTH, at[5]);
+	return 0xff0000;
+}
+
+/* RFC 8335: what the halves of the sequence field are. */
+static void decode_extended_echo(struct layer *layer, const uint8_t *at)
+{
+	wire_set(layer, WF_ICMP_NUMBER, at[6]);
+	if (at[0] == ICMP_EXTENDED_REQUEST) {
+		wire_set(layer, WF_ICMP_LOCAL, at[7] & 1);
+		return;
+	}
+	wire_set(layer, WF_ICMP_STATE, at[7] >> 5);
+	wire_set(layer, WF_ICMP_ACTIVE, at[7] >> 2 & 1);
+	wire_set(layer, WF_ICMP_IP4, at[7] >> 1 & 1);
+	wire_set(layer, WF_ICMP_IP6, at[7] & 1);
+}
+
+void wire_icmp_decode_rest(struct layer *layer, const uint8_t *at, size_t length)
+{
+	uint32_t named = decode_length(layer, at, length);
+	const uint8_t *rest = at + 4;
+
+	switch (wire_icmp_rest(at[0], at[1])) {
+	case ICMP_REST_ECHO:
+		wire_set(layer, WF_ICMP_ID, get16(rest));
+		wire_set(layer, WF_ICMP_SEQ, get16(rest + 2));
+		if (at[0] == ICMP_EXTENDED_REQUEST || at[0] == ICMP_EXTENDED_REPLY)
+			decode_extended_echo(layer, at);
+		break;
+	case ICMP_REST_MTU:
+		wire_set(layer, WF_ICMP_MTU, get16(rest + 2));
+		wire_icmp_decode_other(layer, rest, 0xffff | named);
+		break;
+	case ICMP_REST_GATEWAY:
+		wire_set(layer, WF_ICMP_GATEWAY, get32(rest));
+		break;
+	case ICMP_REST_POINTER:
+		wire_set(layer, WF_ICMP_POINTER, rest[0]);
+		wire_icmp_decode_other(layer, rest, 0xff000000 | named);
+		break;
+	case ICMP_REST_UNUSED:
+		wire_icmp_decode_other(layer, rest, named);
+		break;
+	}
 }

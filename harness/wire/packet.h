@@ -49,7 +49,9 @@ enum layer_kind {
 	FIELD(ICMP, TYPE, "type", 8) FIELD(ICMP, CODE, "code", 8) FIELD(ICMP, CHECKSUM, "checksum", 16) FIELD(ICMP, ID, "id", 16) \
 	FIELD(ICMP, SEQ, "seq", 16) FIELD(ICMP, MTU, "mtu", 16) FIELD(ICMP, GATEWAY, "gateway", 32)                             \
 	FIELD(ICMP, POINTER, "pointer", 8) FIELD(ICMP, ORIGINATE, "originate", 32) FIELD(ICMP, RECEIVE, "receive", 32)          \
-	FIELD(ICMP, TRANSMIT, "transmit", 32) FIELD(ICMP, REST, "rest", 32)                                                    \
+	FIELD(ICMP, TRANSMIT, "transmit", 32) FIELD(ICMP, REST, "rest", 32) FIELD(ICMP, LENGTH, "length", 8)                    \
+	FIELD(ICMP, NUMBER, "number", 8) FIELD(ICMP, LOCAL, "local", 1) FIELD(ICMP, STATE, "state", 3)                          \
+	FIELD(ICMP, ACTIVE, "active", 1) FIELD(ICMP, IP4, "ip4", 1) FIELD(ICMP, IP6, "ip6", 1)                                  \
 	FIELD(ICMPV6, TYPE, "type", 8) FIELD(ICMPV6, CODE, "code", 8) FIELD(ICMPV6, MTU, "mtu", 32) FIELD(ICMPV6, ID, "id", 16)  \
 	FIELD(ICMPV6, SEQ, "seq", 16) FIELD(ICMPV6, CHECKSUM, "checksum", 16) FIELD(ICMPV6, REST, "rest", 32)                    \
 	FIELD(IGMP, TYPE, "type", 8) FIELD(IGMP, MAXRESP, "maxresp", 8) FIELD(IGMP, CHECKSUM, "checksum", 16)                   \
@@ -71,7 +73,7 @@ struct wire_field_row {
 };
 extern const struct wire_field_row wire_field_table[WF_COUNT];
 
-#define LAYER_FIELDS 16		/* no layer has more */
+#define LAYER_FIELDS 20		/* no layer has more */
 
 /*
  * WF_TCP_FLAGS as in the header; bits 9 to 11 are the reserved ones. Where a script gives WF_TCP_ACE, the three ECN bits come
@@ -171,7 +173,9 @@ struct packet {
  * - ICMP `[raw (n)]`: n counts the 8 bytes of the ICMP header, so payload_length is n - 8. `[1:1001(1000)]` and `[udp (n)]`:
  *   quoted is an IPV4 layer and a TCP or UDP layer with that payload_length. A quoted packet whose payload is NULL is quoted as
  *   far as 8 bytes past its IP header (RFC 792), with the total length that it would have whole; one with payload bytes is
- *   quoted whole.
+ *   quoted whole. Contents behind the quotation are an extension (RFC 4884): the quotation is filled up with zeros to as many words
+ *   as the field `length` says, at least to 128 bytes when it says nothing, and `length` says so then.
+ * - ICMP `number`, `local`, `state`, `active`, `ip4`, `ip6` are parts of `seq` in extended echoes (RFC 8335).
  * - Bytes of a payload that only has a length are zeros on the wire.
  */
 

@@ -422,6 +422,8 @@ static void print_icmp_fields(struct text *text, const struct packet *packet, co
 
 		if (!wire_known(layer, field) || (packet->decoded && plain))
 			continue;
+		if (field == WF_ICMP_SEQ && packet->decoded && wire_known(layer, WF_ICMP_NUMBER))
+			continue;	/* its parts have words of their own */
 		text_add(text, " %s ", wire_field_table[field].name);
 		wire_print_value(text, field, wire_get(layer, field));
 	}

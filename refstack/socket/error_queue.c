@@ -60,15 +60,15 @@ bool sock_queue_error(struct sock *sk, const struct error_report *report, struct
 
 /*
  * RFC 4884: an ICMP error may carry, behind the packet that it quotes, an extension; a byte of its header tells where, in words. What
- * the reader gets is the extension's place within the payload, and whether it is well formed: version 2, a right checksum (or
- * none), objects whose lengths add up.
+ * the reader gets is the extension's place within the payload, and whether it is well formed: a right checksum (or none) and objects
+ * whose lengths add up, where its version is 2; of others nothing is known.
  */
 static bool extension_valid(const uint8_t *bytes, size_t length)
 {
 	size_t at = 4;
 
 	if (bytes[0] >> 4 != 2)
-		return false;
+		return true;
 	if ((bytes[2] || bytes[3]) && checksum_finish(checksum_add(bytes, length, 0)))
 		return false;
 	while (at < length) {

@@ -179,6 +179,26 @@ Test(decode, bytes_behind_a_quoted_packet)
 	cr_assert_eq(decoded->quoted->layer[1].kind, LAYER_UDP);
 	cr_assert_eq(decoded->payload_length, sizeof(extension));
 	cr_assert_arr_eq(decoded->payload, extension, sizeof(extension));
+	cr_assert_eq(wire_get(&decoded->layer[1], WF_ICMP_LENGTH), 32, "the quotation is filled up to 128 bytes");
+	wire_set(&error->layer[1], WF_ICMP_LENGTH, 7);
+	decoded = through_bytes(error, arena);
+	cr_assert_eq(decoded->payload_length, sizeof(extension));
+	cr_assert_eq(wire_get(&decoded->layer[1], WF_ICMP_LENGTH), 7);
+}
+
+/* RFC 8335: the sequence field is a number and flags. */
+Test(decode, extended_echo)
+{
+	struct packet *reply = ipv4_packet(arena, LAYER_ICMP), *decoded;
+
+	wire_set(&reply->layer[1], WF_ICMP_TYPE, 43);
+	wire_set(&reply->layer[1], WF_ICMP_NUMBER, 7);
+	wire_set(&reply->layer[1], WF_ICMP_STATE, 2);
+	wire_set(&reply->layer[1], WF_ICMP_ACTIVE, 1);
+	wire_set(&reply->layer[1], WF_ICMP_IP4, 1);
+	decoded = through_bytes(reply, arena);
+	cr_assert_eq(wire_get(&decoded->layer[1], WF_ICMP_SEQ), 0x0746);
+	cr_assert_str_eq(packet_print(decoded, arena, false), "< icmp extended_echo_reply number 7 state 2 active 1 ip4 1 [raw (8)]");
 }
 
 Test(decode, a_quotation_in_a_quotation_ends)

@@ -51,6 +51,16 @@ static unsigned icmp_type_with(enum wire_field field)
 		return 40;
 	case WF_ICMP_MTU:
 		return 3;
+	case WF_ICMP_LENGTH:
+		return 11;
+	case WF_ICMP_NUMBER:
+	case WF_ICMP_LOCAL:
+		return 42;
+	case WF_ICMP_STATE:
+	case WF_ICMP_ACTIVE:
+	case WF_ICMP_IP4:
+	case WF_ICMP_IP6:
+		return 43;
 	default:
 		return 13;
 	}
@@ -85,6 +95,8 @@ Test(encode, given_fields_stand)
 			wire_set(layer, WF_ICMP_TYPE, icmp_type_with(field));
 		if (kind == LAYER_ICMP && field == WF_ICMP_MTU)
 			wire_set(layer, WF_ICMP_CODE, 4);
+		if (field == WF_ICMP_LENGTH)
+			packet->quoted = ipv4_packet(arena, LAYER_UDP);
 		if (kind == LAYER_ICMPV6)
 			wire_set(layer, WF_ICMPV6_TYPE, field == WF_ICMPV6_MTU ? 2 : field == WF_ICMPV6_REST ? 200 : 128);
 		value = UINT64_C(0xa5a5a5a5a5a5a5) & ((UINT64_C(1) << (field == WF_TCP_WIN ? 16 : wire_field_table[field].bits)) - 1);
