@@ -5,8 +5,9 @@
  * same descriptor starts anew. The kernel's FUSE client counts bytes. A handle therefore remembers where the client should be
  * next and what that means to the handler.
  *
- * Modes. A tunable's mode binds the superuser too, as in procfs: nobody writes a read-only one. For everybody else the kernel
- * has checked the mode before (default_permissions).
+ * Modes. A tunable's mode binds the superuser too, as in procfs: nobody writes a read-only one. That is why modes are looked at
+ * here and not by the kernel, for which the superuser may do everything. Groups count for nothing: no file gives one more than
+ * everybody has.
  */
 #define FUSE_USE_VERSION 35
 #include "fusefs.h"
@@ -30,6 +31,7 @@
 
 /* Seconds that the kernel may keep a name or an attribute: neither changes while it exists. */
 #define FOREVER 1e9
+#define PROCFS_BLOCK 1024
 
 struct fusefs {
 	struct fuse_session *session;
@@ -80,7 +82,17 @@ static struct stat node_stat(const struct fusefs *fs, const struct node *node)
 		.st_nlink = 1,
 		.st_uid = fs->uid,
 		.st_gid = fs->gid,
+		.st_blksize = PROCFS_BLOCK,
 	};
+}
+
+/* May whoever asks read or write (R_OK, W_OK) the file? */
+static bool may(fuse_req_t request, const struct fusefs *fs, const struct node *node, int wanted)
+{
+	uid_t uid = fuse_req_ctx(request)->uid;
+	unsigned allowed = uid == fs->uid || !uid ? node->mode >> 6 : node->mode;
+
+	return !(wanted & (R_OK | W_OK | X_OK) & ~allowed);
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *connection)
@@ -92,14 +104,9 @@ static void op_init(void *userdata, struct fuse_conn_info *connection)
 static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
 	struct fusefs *fs = enter(request);
-	struct node *folder = node_of(&fs->nodes, parent), *node = NULL;
-	struct fuse_entry_param entry = { 0 };
-	char path[512];
+	struct fuse_entry_param entry = { .ino = node_child(&fs->nodes, parent, name) };
+	struct node *node = entry.ino ? node_of(&fs->nodes, entry.ino) : NULL;
 
-	if (folder && (size_t)snprintf(path, sizeof(path), "%s%s%s", folder->path, *folder->path ? "/" : "", name) < sizeof(path)) {
-		entry.ino = node_find(&fs->nodes, path);
-		node = node_of(&fs->nodes, entry.ino);
-	}
 	if (node) {
 		entry.attr = node_stat(fs, node);
 		entry.attr_timeout = FOREVER;
@@ -129,10 +136,103 @@ static void op_getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info
 /* Truncation is part of how shells write and changes nothing; modes and owners are the kernel's own and stay. */
 static void op_setattr(fuse_req_t request, fuse_ino_t ino, struct stat *wanted, int which, struct fuse_file_info *info)
 {
-	if (which & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
-		fuse_reply_err(request, EPERM);
+	struct fusefs *fs = enter(request);
+	const struct node *node = node_of(&fs->nodes, ino);
+	bool owner = fuse_req_ctx(request)->uid == fs->uid || !fuse_req_ctx(request)->uid;
+	bool given_time = (which & FUSE_SET_ATTR_ATIME && !(which & FUSE_SET_ATTR_ATIME_NOW)) ||
+			  (which & FUSE_SET_ATTR_MTIME && !(which & FUSE_SET_ATTR_MTIME_NOW));
+	int error = 0;
+
+	if (which & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) || (given_time && !owner))
+		error = EPERM;
+	else if (node && !owner && !may(request, fs, node, W_OK))
+		error = EACCES;
+	leave(fs);
+	if (error)
+		fuse_reply_err(request, error);
 	else
 		op_getattr(request, ino, info);
+}
+
+/* access(2), which test -w asks. What is in net/ has no rules of its own: the superuser may do everything but execute it. */
+static void op_access(fuse_req_t request, fuse_ino_t ino, int wanted)
+{
+	struct fusefs *fs = enter(request);
+	const struct node *node = node_of(&fs->nodes, ino);
+
+	if (!node)
+		fuse_reply_err(request, ENOENT);
+	else if (!strncmp(node->path, "net/", 4) && !fuse_req_ctx(request)->uid && !(wanted & X_OK))
+		fuse_reply_err(request, 0);
+	else
+		fuse_reply_err(request, may(request, fs, node, wanted) ? 0 : EACCES);
+	leave(fs);
+}
+
+/* --- what procfs does not do, with its errors ------------------------------------------------------------------------------ */
+
+/* Nothing is made there. */
+static void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	fuse_reply_err(request, ENOENT);
+}
+
+static void op_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	fuse_reply_err(request, ENOENT);
+}
+
+static void op_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name)
+{
+	fuse_reply_err(request, ENOENT);
+}
+
+static void op_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	fuse_reply_err(request, ENOENT);
+}
+
+static void op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
+{
+	fuse_reply_err(request, ENOENT);
+}
+
+/* Nor does anything go. */
+static int removal_error(fuse_req_t request, fuse_ino_t parent)
+{
+	struct fusefs *fs = enter(request);
+	const struct node *folder = node_of(&fs->nodes, parent);
+	int error = folder && !strncmp(folder->path, "sys", 3) ? EACCES : EPERM;
+
+	leave(fs);
+	return error;
+}
+
+static void op_remove(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+	fuse_reply_err(request, removal_error(request, parent));
+}
+
+static void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *new_name, unsigned flags)
+{
+	struct fusefs *fs = enter(request);
+	bool there = node_child(&fs->nodes, to, new_name) != 0;
+
+	leave(fs);
+	fuse_reply_err(request, there ? removal_error(request, parent) : ENOENT);
+}
+
+static void op_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, struct fuse_file_info *info)
+{
+	fuse_reply_err(request, EINVAL);
+}
+
+static void op_listxattr(fuse_req_t request, fuse_ino_t ino, size_t size)
+{
+	if (size)
+		fuse_reply_buf(request, NULL, 0);
+	else
+		fuse_reply_xattr(request, 0);
 }
 
 /* Offsets 1 and 2 follow "." and ".."; behind an entry the offset is its inode plus 2. */
@@ -171,7 +271,7 @@ static void op_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t of
 	leave(fs);
 }
 
-static int open_error(const struct node *node, int flags)
+static int open_error(fuse_req_t request, const struct fusefs *fs, const struct node *node, int flags)
 {
 	int access = flags & O_ACCMODE;
 
@@ -179,9 +279,9 @@ static int open_error(const struct node *node, int flags)
 		return ENOENT;
 	if (node->folder)
 		return EISDIR;
-	if (access != O_WRONLY && !(node->mode & 0444))
+	if (!may(request, fs, node, (access != O_WRONLY ? R_OK : 0) | (access != O_RDONLY ? W_OK : 0)))
 		return EACCES;
-	return access != O_RDONLY && !(node->mode & 0222) ? EACCES : 0;
+	return flags & O_DIRECT ? EINVAL : 0;
 }
 
 static void handle_free(struct handle *handle)
@@ -196,7 +296,7 @@ static void handle_free(struct handle *handle)
 static void op_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	struct fusefs *fs = enter(request);
-	int error = open_error(node_of(&fs->nodes, ino), info->flags);
+	int error = open_error(request, fs, node_of(&fs->nodes, ino), info->flags);
 	struct handle *handle = error ? NULL : calloc(1, sizeof(*handle));
 
 	if (!error && !handle)
@@ -333,6 +433,17 @@ static const struct fuse_lowlevel_ops operations = {
 	.release = op_release,
 	.read = op_read,
 	.write = op_write,
+	.access = op_access,
+	.mkdir = op_mkdir,
+	.mknod = op_mknod,
+	.symlink = op_symlink,
+	.link = op_link,
+	.create = op_create,
+	.unlink = op_remove,
+	.rmdir = op_remove,
+	.rename = op_rename,
+	.fsync = op_fsync,
+	.listxattr = op_listxattr,
 };
 
 /* What is wrong with the folder, as far as looking tells; NULL: nothing. */
@@ -393,8 +504,7 @@ static int mount_at(struct fusefs *fs, const struct fusefs_config *config, const
 struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **error)
 {
 	/* Other users are let in by root alone: fusermount3 refuses it to others, unless its configuration says so. */
-	const char *const words[] = { "plumbline", "-o", "default_permissions,fsname=plumbline,subtype=plumbline",
-				      geteuid() ? "-odefault_permissions" : "-oallow_other" };
+	const char *const words[] = { "plumbline", "-ofsname=plumbline,subtype=plumbline", "-oallow_other" };
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	struct fusefs *fs = calloc(1, sizeof(*fs));
 
@@ -403,7 +513,7 @@ struct fusefs *fusefs_mount(const struct fusefs_config *config, const char **err
 		return NULL;
 	*fs = (struct fusefs){ .stack = config->stack, .before = config->before, .write = config->write,
 			      .context = config->context, .uid = getuid(), .gid = getgid(), .guardian.life = -1, .nodes.files = config->files };
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) - !!geteuid(); i++)
 		fuse_opt_add_arg(&arguments, words[i]);
 	fs->session = fuse_session_new(&arguments, &operations, sizeof(operations), fs);
 	fuse_opt_free_args(&arguments);

@@ -33,6 +33,17 @@ uint64_t node_find(const struct node_table *table, const char *path)
 	return table->room ? *node_bucket(table, path) : 0;
 }
 
+uint64_t node_child(const struct node_table *table, uint64_t folder, const char *name)
+{
+	const struct node *above = node_of(table, folder);
+	uint64_t inode = 0;
+	char path[512];
+
+	if (above && (size_t)snprintf(path, sizeof(path), "%s%s%s", above->path, *above->path ? "/" : "", name) < sizeof(path))
+		inode = node_find(table, path);
+	return inode && node_of(table, inode) ? inode : 0;
+}
+
 bool node_transient(const struct node *node)
 {
 	return !strncmp(node->path, "sys/net/ipv4/conf/", 18) || !strncmp(node->path, "sys/net/ipv4/neigh/", 19);

@@ -33,6 +33,7 @@ struct node_table {
 
 struct node *node_of(const struct node_table *table, uint64_t inode);		/* NULL: none, or dead */
 uint64_t node_find(const struct node_table *table, const char *path);		/* dead ones too; 0: none */
+uint64_t node_child(const struct node_table *table, uint64_t folder, const char *name);	/* a live one of that name; 0: none */
 /* The live node of a folder that follows another in its list (0: the first); 0: none. As procfs lists its own. */
 uint64_t node_next(const struct node_table *table, uint64_t folder, uint64_t after);
 /* The folder of a link comes and goes with it; whatever is below is only reached through it. */

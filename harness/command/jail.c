@@ -123,7 +123,7 @@ static const char *tree_mount(struct command_jail *jail)
 {
 	char options[160];
 
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40555,user_id=%d,group_id=%d,allow_other,default_permissions",
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40555,user_id=%d,group_id=%d,allow_other",
 		 jail->device, (int)getuid(), (int)getgid());
 	if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0 || mkdir(TREE, 0755) < 0)
 		return "no place for the stack's tree can be mounted";
