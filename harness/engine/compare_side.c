@@ -209,27 +209,6 @@ static const struct side_flow *flow_quoted(const struct side *side, const struct
 	return NULL;
 }
 
-/* What an error that the stack sends quotes was sent to it: its destination is the local side. */
-static void name_quoted(const struct side *side, struct packet *quoted)
-{
-	struct layer *transport = packet_transport(quoted);
-	const struct port_row *ports = port_row(transport);
-	const struct side_flow *flow;
-	uint16_t port;
-
-	for (unsigned i = 0; i < quoted->layers; i++)
-		quoted->layer[i].checksum = CHECKSUM_UNKNOWN;
-	if (!ports)
-		return;
-	port = (uint16_t)wire_get(transport, ports->destination);
-	flow = flow_quoted(side, quoted, port);
-	wire_set(transport, ports->destination, side_port(side, port));
-	if (transport->kind == LAYER_TCP && flow && (tcp_flags(transport) & WIRE_ACK))
-		move(transport, WF_TCP_ACK, -flow->isn);
-	if (transport->kind == LAYER_TCP && wire_given(transport, WF_TCP_CHECKSUM))
-		wire_set_any(transport, WF_TCP_CHECKSUM);
-}
-
 /*
  * The times of day in an ICMP timestamp reply, in milliseconds since midnight UTC (RFC 792): each is counted from what the side's
  * own clock said when the packet left, so that a right one becomes 0 on any clock. The two of one packet may be a little apart.
@@ -265,6 +244,29 @@ static void name_ip_timestamps(const struct side *side, const struct trace_entry
 	}
 }
 
+/* What an error that the stack sends quotes was sent to it: its destination is the local side. */
+static void name_quoted(const struct side *side, const struct trace_entry *entry, struct packet *quoted)
+{
+	struct layer *ip = packet_layer(quoted, LAYER_IPV4), *transport = packet_transport(quoted);
+	const struct port_row *ports = port_row(transport);
+	const struct side_flow *flow;
+	uint16_t port;
+
+	for (unsigned i = 0; i < quoted->layers; i++)
+		quoted->layer[i].checksum = CHECKSUM_UNKNOWN;
+	if (ip)
+		name_ip_timestamps(side, entry, ip);
+	if (!ports)
+		return;
+	port = (uint16_t)wire_get(transport, ports->destination);
+	flow = flow_quoted(side, quoted, port);
+	wire_set(transport, ports->destination, side_port(side, port));
+	if (transport->kind == LAYER_TCP && flow && (tcp_flags(transport) & WIRE_ACK))
+		move(transport, WF_TCP_ACK, -flow->isn);
+	if (transport->kind == LAYER_TCP && wire_given(transport, WF_TCP_CHECKSUM))
+		wire_set_any(transport, WF_TCP_CHECKSUM);
+}
+
 static void packet_name(struct side *side, struct side_flow *flow, struct side_packet *packet)
 {
 	struct layer *ip = packet_layer(packet->packet, LAYER_IPV4), *transport = packet_transport(packet->packet);
@@ -281,7 +283,7 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 		name_time_of_day(side, packet->entry, transport, WF_ICMP_TRANSMIT);
 	}
 	if (packet->packet->quoted)
-		name_quoted(side, packet->packet->quoted);
+		name_quoted(side, packet->entry, packet->packet->quoted);
 	if (transport && transport->kind == LAYER_TCP) {
 		if ((tcp_flags(transport) & (WIRE_RST | WIRE_ACK)) != WIRE_RST || !name_reset(side, packet, transport))
 			name_sequence(flow, transport);

@@ -114,6 +114,7 @@ struct route {
 	uint32_t pmtu;			/* learnt, 0: none */
 	bool pmtu_locked;
 	pl_time pmtu_expires;
+	bool has_nexthop;		/* of a table: the gateway is a neighbour; else the packet's own destination is, whatever was asked for */
 	bool uses_gateway;
 	bool is_local;			/* RTCF_LOCAL: packets arrive at this host, on the way out a copy of them does */
 	bool redirected;		/* the gateway is from a redirect */
@@ -140,6 +141,8 @@ uint32_t route_forward_mtu(const struct pl_stack *stack, const struct route *rou
 uint32_t route_advmss(const struct pl_stack *stack, const struct route *route);	/* dst_metric_advmss */
 /* ICMP said that what goes by this flow fits into `mtu` bytes only; exception.c. */
 void route_pmtu_learn(struct pl_stack *stack, const struct flow *flow, uint32_t mtu);
+/* The same for what sk sent, as an error quotes it: unless it takes nobody's word for MTUs. The route that it keeps is a new one then. */
+void sock_pmtu_learn(struct sock *sk, const struct iphdr *quoted, uint32_t mtu);
 /* A redirect (data at its ICMP header) about what goes by this flow. used: the route in use, or NULL: what the flow gives now. */
 void route_redirect(struct pl_stack *stack, const struct pktbuf *icmp, const struct flow *flow, const struct route *used);
 /* The flow of a packet of ours that an ICMP error quotes: sk has sent it, or with NULL this host itself, with that mark. */
@@ -221,9 +224,11 @@ struct ip_send {		/* everything that the IP header of one packet needs */
 	bool ignore_df;			/* local fragmentation allowed although DF */
 	const struct ip_options *options;
 	struct route *route;		/* not consumed; NULL: looked up */
-	struct sock *sk;		/* for ids, mark, priority; NULL: the stack itself */
+	struct sock *sk;		/* for ids and, unless they are given, mark and priority; NULL: the stack itself */
+	bool marked;			/* mark and priority are given */
 	int id;				/* -1: chosen as Linux does */
-	uint32_t mark;			/* without a socket */
+	uint32_t mark;			/* given, or without a socket */
+	uint32_t priority;
 	int output_link;		/* without a socket: it has to leave over this one; 0: any */
 };
 /* Put an IP header before data (the transport header) and send. Consumes the packet. 0, or -EMSGSIZE, -ENOBUFS, ... */

@@ -294,14 +294,14 @@ int ip_send_packet(struct pl_stack *stack, struct pktbuf *packet, const struct i
 	if (packet->route)
 		route_put(stack, packet->route);
 	packet->route = route;
-	packet->gateway = route->gateway;
 	packet->df_allowed_frag = send->ignore_df;
 	packet->confirms = send->confirms;
-	if (send->sk) {
-		packet->mark = send->sk->mark;
-		packet->priority = send->sk->priority;
+	if (send->marked || send->sk) {
+		packet->mark = send->marked ? send->mark : send->sk->mark;
+		packet->priority = send->marked ? send->priority : send->sk->priority;
 	}
 	write_header(stack, packet, send, route);
+	packet->gateway.s_addr = route->uses_gateway ? route->gateway.s_addr : ip_header(packet)->daddr;
 	COUNT(stack, Ip, OutRequests);
 	return ip_local_out(stack, packet, send->sk);
 }

@@ -49,6 +49,7 @@ void route_set_nexthop(struct pl_stack *stack, struct route *route, const struct
 	route->gateway = route->destination;
 	if (!found)
 		return;
+	route->has_nexthop = true;
 	memcpy(route->metric, found->entry->metric, sizeof(route->metric));
 	route->scope = found->entry->scope;
 	if (found->nexthop->gateway.s_addr && found->nexthop->scope == RT_SCOPE_LINK) {
@@ -306,4 +307,18 @@ struct flow quoted_flow(const struct sock *sk, const struct iphdr *quoted, uint3
 	flow.uid = sk->uid;
 	flow.scope = sock_flag(sk, SF_LOCALROUTE) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	return flow;
+}
+
+void sock_pmtu_learn(struct sock *sk, const struct iphdr *quoted, uint32_t mtu)
+{
+	struct flow flow = quoted_flow(sk, quoted, 0);
+	struct route *route = NULL;
+
+	if (sk->pmtudisc == IP_PMTUDISC_INTERFACE || sk->pmtudisc == IP_PMTUDISC_OMIT)
+		return;
+	route_pmtu_learn(sk->stack, &flow, mtu);
+	if (!sk->route || route_valid(sk->stack, sk->route) || route_output(sk->stack, &flow, &route))
+		return;
+	route_put(sk->stack, sk->route);
+	sk->route = route;
 }

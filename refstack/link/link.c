@@ -406,9 +406,9 @@ int link_transmit(struct pl_stack *stack, struct pktbuf *packet, const void *hea
 
 int link_send(struct pl_stack *stack, struct pktbuf *packet)
 {
-	if (!link_is_up(packet->link)) {
+	if (!link_is_up(packet->link)) {	/* over a route from before: Linux drops it without an error */
 		pktbuf_free(stack, packet);
-		return -ENETDOWN;
+		return 0;
 	}
 	if (packet->link->kind == PL_LINK_ETHERNET)
 		return neighbour_output(stack, packet);

@@ -57,7 +57,7 @@ static inline bool link_is_up(const struct link *link)
 
 /*
  * Send an IP packet (data at its IP header) out of packet->link to packet->gateway. Consumes the packet.
- * 0, or -ENOBUFS when the queue is full and -ENETDOWN when the link is down (the packet is dropped and counted).
+ * 0, also when the link is down, or -ENOBUFS when the queue is full: the packet is dropped and counted.
  */
 int link_send(struct pl_stack *stack, struct pktbuf *packet);
 

@@ -28,6 +28,7 @@ struct raw_sock {
 	bool has_pending;
 	uint8_t *bytes;
 	size_t length;
+	struct datagram_pending memory;
 };
 static inline struct raw_sock *raw_sk(struct sock *sk)
 {

@@ -128,9 +128,7 @@ bool raw_error_of(struct pl_stack *stack, struct sock *sk, const struct icmphdr 
 			return true;
 		*map = icmp_error_map[icmp->code];
 		if (icmp->code == ICMP_FRAG_NEEDED) {
-			struct flow flow = quoted_flow(sk, quoted, 0);
-
-			route_pmtu_learn(stack, &flow, info);
+			sock_pmtu_learn(sk, quoted, info);
 			*map = (struct icmp_error_map){ EMSGSIZE, sk->pmtudisc != IP_PMTUDISC_DONT };
 		}
 		return true;

@@ -40,8 +40,11 @@ static void drop_pending(struct sock *sk)
 {
 	struct raw_sock *raw = raw_sk(sk);
 
-	if (raw->has_pending)
+	if (raw->has_pending) {
+		datagram_uncharge_pending(sk, &raw->memory);
 		datagram_send_end(sk, &raw->pending);
+		sock_write_space(sk);
+	}
 	free(raw->bytes);
 	raw->bytes = NULL;
 	raw->length = 0;
@@ -119,14 +122,15 @@ static int64_t sent(const struct sock *sk, int error)
 }
 
 /*
- * IP_HDRINCL: the caller's own header. Source, id, total length and checksum are filled in where it leaves them out, provided
- * that the header is as long as a header must be.
+ * IP_HDRINCL: the caller's own header, which must be as long as a header is. Source, id, total length and checksum are filled in
+ * where it leaves them out.
  */
 static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_t length, struct datagram_send *send, int flags)
 {
 	struct pl_stack *stack = sk->stack;
 	uint32_t mtu = send->route->link->mtu;
 	struct pktbuf *packet;
+	struct ip_send about;
 	struct iphdr *ip;
 	int64_t result;
 
@@ -147,30 +151,29 @@ static int64_t send_with_header(struct sock *sk, const struct msghdr *msg, size_
 	if (!packet)
 		return -ENOBUFS;
 	ip = pktbuf_put(packet, length);
-	result = msg_copy_in(msg, 0, ip, length) < length ? -EFAULT : ip->ihl * 4u > length ? -EINVAL : 0;
+	result = msg_copy_in(msg, 0, ip, length) < length ? -EFAULT : 0;
+	if (!result && (ip->ihl < 5 || ip->ihl * 4u > length))
+		result = -EINVAL;
 	if (result) {
 		COUNT(stack, Ip, OutDiscards);
 		pktbuf_free(stack, packet);
 		return result;
 	}
-	if (ip->ihl >= 5) {
-		struct ip_send about = { .source.s_addr = ip->saddr, .destination.s_addr = ip->daddr, .protocol = ip->protocol,
-					 .dont_fragment = ip->frag_off & htons(IP_DF) };
-
-		if (!ip->saddr)
-			ip->saddr = send->source.s_addr;
-		ip->tot_len = htons((uint16_t)length);
-		if (!ip->id)
-			ip->id = htons(ip_select_id(stack, &about, 1));
-		ip->check = 0;
-		ip->check = checksum_finish(checksum_add(ip, ip->ihl * 4u, 0));
-	}
+	about = (struct ip_send){ .source.s_addr = ip->saddr, .destination.s_addr = ip->daddr, .protocol = ip->protocol,
+				  .dont_fragment = ip->frag_off & htons(IP_DF) };
+	if (!ip->saddr)
+		ip->saddr = send->source.s_addr;
+	ip->tot_len = htons((uint16_t)length);
+	if (!ip->id)
+		ip->id = htons(ip_select_id(stack, &about, 1));
+	ip->check = 0;
+	ip->check = checksum_finish(checksum_add(ip, ip->ihl * 4u, 0));
 	if (ip->protocol == IPPROTO_ICMP && ip->ihl * 4u < length)
 		icmp_count_out(stack, ((uint8_t *)ip)[ip->ihl * 4u]);
 	packet->network = packet->data;
 	packet->transport = packet->data + ip->ihl * 4u;
 	packet->route = route_hold(send->route);
-	packet->gateway = send->route->gateway;
+	packet->gateway.s_addr = send->route->has_nexthop ? send->route->gateway.s_addr : ip->daddr;
 	packet->mark = send->mark;
 	packet->priority = send->priority;
 	packet->confirms = send->confirms;
@@ -195,31 +198,48 @@ static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, con
 	return sent(sk, datagram_transmit(sk, packet, &ip, send));
 }
 
-/* Without IP_HDRINCL: add to what MSG_MORE has collected, and send unless there is more. `send` is taken over. */
+/* Add the message to what MSG_MORE has collected. */
+static int64_t collect(struct sock *sk, const struct msghdr *msg, size_t length)
+{
+	struct raw_sock *raw = raw_sk(sk);
+	/* Unlike other datagrams these are sent whatever error is pending, and after shutdown. */
+	int64_t result = datagram_check_size(sk, &raw->pending, (uint32_t)(raw->length + length));
+	uint8_t *bytes = result ? NULL : realloc(raw->bytes, raw->length + length + 1);
+
+	if (result)
+		return result;
+	if (!bytes)
+		return -ENOBUFS;
+	raw->bytes = bytes;
+	if (msg_copy_in(msg, 0, raw->bytes + raw->length, length) < length)
+		return -EFAULT;
+	raw->length += length;
+	datagram_charge_pending(sk, &raw->pending, &raw->memory, (uint32_t)length, 0);
+	return 0;
+}
+
+/*
+ * Without IP_HDRINCL: collect, and send unless there is more. `send` is taken over: the first message says how the datagram goes, the
+ * last one, which may be a MSG_PROBE with nothing of its own, from whom to whom, as Linux has it.
+ */
 static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, struct datagram_send *send, int flags)
 {
 	struct raw_sock *raw = raw_sk(sk);
-	uint8_t *bytes;
-	int64_t result;
+	struct in_addr source = send->source, destination = send->destination;
+	int64_t result = 0;
 
-	if (raw->has_pending) {
+	if (raw->has_pending || flags & MSG_PROBE_ONLY) {
 		datagram_send_end(sk, send);
 	} else {
 		raw->pending = *send;
 		raw->has_pending = true;
 	}
-	/* Unlike other datagrams these are sent whatever error is pending, and after shutdown. */
-	result = datagram_check_size(sk, &raw->pending, (uint32_t)(raw->length + length));
-	bytes = result ? NULL : realloc(raw->bytes, raw->length + length + 1);
-	if (bytes)
-		raw->bytes = bytes;
-	else if (!result)
-		result = -ENOBUFS;
-	if (!result && msg_copy_in(msg, 0, raw->bytes + raw->length, length) < length)
-		result = -EFAULT;
-	if (!result)
-		raw->length += length;
-	if (!result && !(flags & MSG_MORE)) {
+	if (!(flags & MSG_PROBE_ONLY))
+		result = collect(sk, msg, length);
+	if (!result && !(flags & MSG_MORE) && raw->has_pending) {
+		raw->pending.source = source;
+		raw->pending.destination = destination;
+		datagram_uncharge_pending(sk, &raw->memory);
 		result = send_bytes(sk, &raw->pending, raw->bytes, raw->length);
 		drop_pending(sk);
 	}
@@ -258,7 +278,7 @@ static int64_t raw_sendmsg(struct sock *sk, struct pl_call *call, const struct m
 		result = send_with_header(sk, msg, length, &send, flags);
 	else if (!result && flags & MSG_PROBE_ONLY)
 		datagram_probe(sk, &send);
-	else if (!result)
+	if (!result && !header && !(flags & MSG_PROBE_ONLY && flags & MSG_CONFIRM && !length))
 		return (result = append(sk, msg, length, &send, flags)) ? result : (int64_t)length;
 	datagram_send_end(sk, &send);
 	return result ? result : (int64_t)length;

@@ -5,6 +5,8 @@
 #include "../ip/ip.h"
 #include "file.h"
 
+/* What Linux adds to the bytes of a packet that it allocates for sending: room for a link header, and rounding. */
+#define SEND_SLACK 31
 #define MSG_PROBE_ONLY 0x10		/* MSG_PROBE: confirm the neighbour, send nothing */
 
 /* A received datagram's control area. */
@@ -94,6 +96,19 @@ int64_t datagram_may_send(struct sock *sk, const struct datagram_send *send);
  * fragments are too many for the send buffer.
  */
 int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, uint32_t length);
+
+/* What a datagram that is still collected (MSG_MORE) takes of the send buffer. */
+struct datagram_pending {
+	uint32_t charged;
+	uint32_t last;			/* bytes in the last of the packets that Linux would build by now, with its IP header */
+};
+/*
+ * `length` more bytes are collected, after a header of `transport` bytes if they are the first. Linux builds the packets at once: the
+ * first bytes of each are allocated, what is added comes in pages; of what is to be cut into segments the headers are allocated.
+ */
+void datagram_charge_pending(struct sock *sk, const struct datagram_send *send, struct datagram_pending *pending, uint32_t length,
+			     uint32_t transport);
+void datagram_uncharge_pending(struct sock *sk, struct datagram_pending *pending);
 
 /* connect and its undoing, as ip4_datagram_connect and __udp_disconnect; `rehash` may be NULL. */
 int64_t datagram_connect(struct sock *sk, const struct sockaddr *address, socklen_t length, void (*rehash)(struct sock *sk));

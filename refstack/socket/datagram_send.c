@@ -229,12 +229,13 @@ static struct flow send_flow(const struct sock *sk, const struct datagram_send *
 
 int64_t datagram_route(struct sock *sk, struct datagram_send *send, uint16_t port, int flags, bool connected)
 {
-	bool on_link = sock_flag(sk, SF_LOCALROUTE) || flags & MSG_DONTROUTE || (send->options && send->options->strict);
 	struct flow flow;
+	bool on_link;
 	int result;
 
 	if (!send->options)
 		send->options = sk->options;
+	on_link = sock_flag(sk, SF_LOCALROUTE) || flags & MSG_DONTROUTE || (send->options && send->options->strict);
 	send->hop = send->destination;
 	send->confirms = flags & MSG_CONFIRM;
 	if (send->options && send->options->first_hop.s_addr) {
@@ -294,6 +295,9 @@ void datagram_ip_send(struct sock *sk, const struct datagram_send *send, uint32_
 		.options = send->options && send->options->length ? send->options : NULL,
 		.route = send->route,
 		.sk = sk,
+		.marked = true,
+		.mark = send->mark,
+		.priority = send->priority,
 		.id = -1,
 		.confirms = send->confirms,
 	};
@@ -413,9 +417,6 @@ int64_t datagram_may_send(struct sock *sk, const struct datagram_send *send)
 	return error;
 }
 
-/* What Linux adds to the bytes of a packet that it allocates for sending: room for a link header, and rounding. */
-#define SEND_SLACK 31
-
 /* A datagram is built of its fragments, all before the last of which may take twice the send buffer. */
 static bool fragments_fit(const struct sock *sk, uint32_t mtu, uint32_t header, uint32_t length)
 {
@@ -439,6 +440,47 @@ int64_t datagram_check_size(struct sock *sk, const struct datagram_send *send, u
 	return -ENOBUFS;
 }
 
+#define LINEAR_MAX 16064	/* SKB_MAX_ALLOC: longer ones have no more than their headers in the head */
+
+void datagram_charge_pending(struct sock *sk, const struct datagram_send *send, struct datagram_pending *pending, uint32_t length,
+			     uint32_t transport)
+{
+	uint32_t header = sizeof(struct iphdr) + (send->options ? send->options->length : 0), charged = 0;
+	uint32_t mtu = send->segment ? UINT16_MAX : sock_path_mtu(sk, send->route);
+	uint32_t whole = header + ((mtu - header) & ~7u);
+
+	if (pending->last)
+		transport = 0;
+	length += transport;
+	while (length || !pending->last) {
+		uint32_t room = pending->last + length <= mtu ? length : pending->last < whole ? whole - pending->last : 0;
+
+		if (pending->last && room) {
+			charged += room;
+			pending->last += room;
+			length -= room;
+			continue;
+		}
+		uint32_t carried = pending->last ? pending->last - whole : 0, part = length + carried;
+		if (header + part > mtu)
+			part = whole - header;
+		if (send->segment || header + part + SEND_SLACK >= LINEAR_MAX)
+			part = carried + transport;
+		charged += truesize_linear(header + part + SEND_SLACK);
+		pending->last = header + part;
+		length -= part - carried;
+		transport = 0;
+	}
+	pending->charged += charged;
+	sk->write_allocated += charged;
+}
+
+void datagram_uncharge_pending(struct sock *sk, struct datagram_pending *pending)
+{
+	sk->write_allocated -= pending->charged;
+	*pending = (struct datagram_pending){ 0 };
+}
+
 /* --- connect -------------------------------------------------------------------------------------------------------------- */
 
 int64_t datagram_connect(struct sock *sk, const struct sockaddr *address, socklen_t length, void (*rehash)(struct sock *sk))
@@ -458,6 +500,8 @@ int64_t datagram_connect(struct sock *sk, const struct sockaddr *address, sockle
 	choose_link(sk, &send, in->sin_addr);
 	flow = send_flow(sk, &send, in->sin_addr, ntohs(in->sin_port));
 	flow.scope = sock_flag(sk, SF_LOCALROUTE) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	if (!sock_flag(sk, SF_TRANSPARENT))
+		flow.flags = 0;		/* IP_HDRINCL gives leave for any source to what is sent only */
 	result = route_output(sk->stack, &flow, &route);
 	if (result) {
 		if (result == -ENETUNREACH)

@@ -98,9 +98,13 @@ static int64_t get_mtu_discover(struct sock *sk, int *value)
 	return *value = sk->pmtudisc, 0;
 }
 
+/*
+ * The MTU of the route that the socket keeps, even when it is not a good one any more: only sending finds another. But one that has
+ * learnt its path's MTU learns the next one, too.
+ */
 static int64_t get_mtu(struct sock *sk, int *value)
 {
-	const struct route *route = sk->route ? sock_route(sk, NULL) : NULL;
+	const struct route *route = sk->route && sk->route->pmtu ? sock_route(sk, NULL) : sk->route;
 
 	if (!route)
 		return -ENOTCONN;

@@ -15,9 +15,7 @@ static bool error_of(struct pl_stack *stack, struct sock *sk, const struct icmph
 		return true;
 	case ICMP_DEST_UNREACH:
 		if (icmp->code == ICMP_FRAG_NEEDED) {
-			struct flow flow = quoted_flow(sk, quoted, 0);
-
-			route_pmtu_learn(stack, &flow, info);
+			sock_pmtu_learn(sk, quoted, info);
 			*map = (struct icmp_error_map){ EMSGSIZE, true };
 			return sk->pmtudisc != IP_PMTUDISC_DONT;
 		}

@@ -39,21 +39,26 @@ struct sock **udp_bucket(struct udp_table *table, uint16_t port)
 
 /* --- ports ---------------------------------------------------------------------------------------------------------------- */
 
-/* May both have the same port? */
-static bool conflict(const struct sock *sk, const struct sock *other)
+/* May both have the same port only if they are of one SO_REUSEPORT group? */
+static bool meet(const struct sock *sk, const struct sock *other)
 {
-	if (sk->reuse && other->reuse)
-		return false;
-	if (!inet_links_meet(sk, other) || !inet_addresses_meet(sk, other))
-		return false;
-	return !(sk->reuseport && other->reuseport && !sk->group && sk->uid == other->uid);
+	return !(sk->reuse && other->reuse) && inet_links_meet(sk, other) && inet_addresses_meet(sk, other);
 }
 
-static bool port_taken(struct sock *sk, uint16_t port)
+/*
+ * A port that was `asked` for is granted, as in Linux, when the first of those that sk meets there, the last one bound, is of its
+ * SO_REUSEPORT group, whatever the others are. One that is chosen suits all.
+ */
+static bool port_taken(const struct sock *sk, uint16_t port, bool asked)
 {
-	for (struct sock *other = *udp_bucket(udp_table(sk->stack, udp_is_lite(sk)), port); other; other = other->hash_next)
-		if (other != sk && other->port == port && conflict(sk, other))
+	for (struct sock *other = *udp_bucket(udp_table(sk->stack, udp_is_lite(sk)), port); other; other = other->hash_next) {
+		if (other == sk || other->port != port || !meet(sk, other))
+			continue;
+		if (!(sk->reuseport && other->reuseport && !sk->group && sk->uid == other->uid))
 			return true;
+		if (asked)
+			return false;
+	}
 	return false;
 }
 
@@ -71,7 +76,7 @@ static uint16_t port_choose(struct sock *sk)
 	for (uint32_t i = 0; i < count; i++) {
 		uint16_t port = (uint16_t)(low + (start + i) % count);
 
-		if (!port_reserved(sk->stack, port) && !port_taken(sk, port))
+		if (!port_reserved(sk->stack, port) && !port_taken(sk, port, false))
 			return port;
 	}
 	return 0;
@@ -110,7 +115,7 @@ int64_t udp_get_port(struct sock *sk, uint16_t port)
 {
 	if (!port)
 		port = port_choose(sk);
-	else if (port_taken(sk, port))
+	else if (port_taken(sk, port, true))
 		port = 0;
 	if (!port)
 		return -EADDRINUSE;

@@ -59,13 +59,12 @@ static void write_checksum(struct sock *sk, const struct datagram_send *send, st
 	uint32_t length = pktbuf_length(packet), covered = length;
 
 	if (udp_is_lite(sk)) {
-		uint16_t coverage = 0;		/* all of it */
-
-		if (up->send_coverage_set && up->send_coverage < length)
-			coverage = up->send_coverage;
-		if (coverage)
-			covered = coverage;
-		header->len = htons(up->send_coverage_set ? coverage : (uint16_t)length);
+		/* A coverage of more than there is stands for all of it, as 0 does. */
+		if (up->send_coverage_set && up->send_coverage < length) {
+			header->len = htons(up->send_coverage);
+			if (up->send_coverage)
+				covered = up->send_coverage;
+		}
 	} else if (sock_flag(sk, SF_NO_CHECK_TX)) {
 		return;
 	}
@@ -149,6 +148,8 @@ static int64_t send_segments(struct sock *sk, const struct datagram_send *send, 
 		return -EINVAL;
 	if (udp_is_lite(sk))
 		return -EIO;
+	if (length <= send->segment)
+		return send_packet(sk, send, port, bytes, length, length, 0);
 	if (send->route->link->flags & IFF_LOOPBACK && send->route->link->gso && headers + length + LOOPBACK_HEADER <= UINT16_MAX)
 		return send_packet(sk, send, port, bytes, length, length, send->segment);
 	for (size_t at = 0; at < length && !result; at += part) {
@@ -167,10 +168,8 @@ static int64_t send_bytes(struct sock *sk, const struct datagram_send *send, uin
 {
 	int64_t result;
 
-	if (send->segment && length > send->segment)
+	if (send->segment)
 		return send_segments(sk, send, port, bytes, length);
-	if (send->segment && length + sizeof(struct udphdr) + sizeof(struct iphdr) > sock_path_mtu(sk, send->route))
-		return -EMSGSIZE;
 	result = datagram_check_size(sk, send, (uint32_t)(length + sizeof(struct udphdr)));
 	return result ? result : send_packet(sk, send, port, bytes, length, length, 0);
 }
@@ -183,9 +182,11 @@ void udp_drop_pending(struct sock *sk)
 
 	if (!cork->pending)
 		return;
+	datagram_uncharge_pending(sk, &cork->memory);
 	datagram_send_end(sk, &cork->send);
 	free(cork->bytes);
 	*cork = (struct udp_cork){ 0 };
+	sock_write_space(sk);
 }
 
 int64_t udp_push_pending(struct sock *sk)
@@ -195,18 +196,23 @@ int64_t udp_push_pending(struct sock *sk)
 
 	if (!cork->pending)
 		return 0;
+	datagram_uncharge_pending(sk, &cork->memory);
 	result = send_bytes(sk, &cork->send, cork->port, cork->bytes, cork->length);
 	udp_drop_pending(sk);
 	return result;
 }
 
-/* Add the message to what is pending, and send it all unless more is to come. The bytes of this message, or an error. */
-static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, bool more)
+/*
+ * Add the message to what is pending, unless it is a MSG_PROBE, and send it all unless more is to come. The bytes of this message, or
+ * an error.
+ */
+static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, int flags, bool more)
 {
 	struct udp_cork *cork = &udp_sk(sk)->cork;
+	bool probe = flags & MSG_PROBE_ONLY;
 	int64_t result = 0;
 
-	if (cork->length + length > cork->room) {
+	if (!probe && cork->length + length > cork->room) {
 		size_t room = cork->length + length + 512;
 		uint8_t *bytes = realloc(cork->bytes, room);
 
@@ -217,15 +223,18 @@ static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, 
 		if (bytes)
 			cork->room = room;
 	}
-	if (!result)
+	if (!result && !probe)
 		result = check_size(sk, &cork->send, cork->length + length);
-	if (!result && msg_copy_in(msg, 0, cork->bytes + cork->length, length) < length)
+	if (!result && !probe && msg_copy_in(msg, 0, cork->bytes + cork->length, length) < length)
 		result = -EFAULT;
 	if (result) {
 		udp_drop_pending(sk);
 		return result;
 	}
-	cork->length += length;
+	if (!probe) {
+		cork->length += length;
+		datagram_charge_pending(sk, &cork->send, &cork->memory, (uint32_t)length, sizeof(struct udphdr));
+	}
 	if (!more)
 		result = udp_push_pending(sk);
 	return result ? result : (int64_t)length;
@@ -305,7 +314,7 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (up->cork.pending)
-		return append(sk, msg, length, more);
+		return append(sk, msg, length, flags, more);
 	datagram_send_begin(sk, &send, call, flags);
 	result = prepare(sk, msg, flags, &send, &port);
 	if (!result && flags & MSG_PROBE_ONLY) {
@@ -323,7 +332,7 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 			up->last_cork.destination = send.destination;
 			up->last_cork.source = send.source;
 			up->last_cork.port = port;
-			return append(sk, msg, length, true);
+			return append(sk, msg, length, flags, true);
 		}
 	}
 	if (!result) {

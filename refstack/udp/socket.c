@@ -54,10 +54,16 @@ static int64_t udp_connect(struct sock *sk, struct pl_call *call, const struct s
 	if (!sk->port && udp_get_port(sk, 0))
 		return -EAGAIN;
 	int64_t result = datagram_connect(sk, address, length, udp_rehash);
+	struct udp_cork *cork = &udp_sk(sk)->cork;
 
-	if (!result)
-		udp_sk(sk)->last_cork.port = 0;
-	return result;
+	if (result)
+		return result;
+	udp_sk(sk)->last_cork.port = 0;
+	/* As Linux has it, what is still collected goes to the new peer, over the route that it had. */
+	cork->send.destination = cork->send.hop = sk->remote;
+	cork->send.source = sk->source;
+	cork->port = sk->remote_port;
+	return 0;
 }
 
 /* UDP-Lite's coverage is everything (0), or at least the header. */

@@ -36,6 +36,7 @@ struct udp_cork {
 	uint16_t port;
 	uint8_t *bytes;
 	size_t length, room;
+	struct datagram_pending memory;
 };
 
 struct udp_sock {
