@@ -22,6 +22,7 @@
 #define DIFFERENCES 16
 /* A call that the script does not expect to wait may still wait for a kernel's locks, which other namespaces hold too. */
 #define BUSY (100 * PL_NSEC_PER_MSEC)
+#define BUSY_REQUEST (2 * PL_NSEC_PER_SEC)	/* requests of ioctl wait for the lock of all namespaces' links */
 #define LEAST_TOLERANCE (12 * PL_NSEC_PER_MSEC)	/* three jiffies of 4 ms: a timer fires at the second edge after its end */
 
 struct compare {
@@ -428,7 +429,7 @@ static const char *result_of(const struct trace_entry *call)
 static void compare_call(struct compare *compare, const struct trace_entry *first)
 {
 	const struct trace_entry *second = call_of(compare->side[1].trace, first->event);
-	pl_time span[2] = { first->ended - first->time, 0 };
+	pl_time span[2] = { first->ended - first->time, 0 }, busy = BUSY;
 
 	/* What stands in a condition need not be there on both. */
 	if (!second && first->event->branch)
@@ -439,11 +440,13 @@ static void compare_call(struct compare *compare, const struct trace_entry *firs
 		return;
 	}
 	span[1] = second->ended - second->time;
+	if (first->event->call && first->event->call->name && !strcmp(first->event->call->name, "ioctl"))
+		busy = BUSY_REQUEST;
 	if (!texts_fit(compare, first->text, second->text))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
 			strcmp(result_of(first), result_of(second)) ? "the call's result differs"
 								    : "what the call gives differs");
-	else if (!times_fit(compare, span, first->event->call->blocking || compare->exact ? 0 : BUSY))
+	else if (!times_fit(compare, span, first->event->call->blocking || compare->exact ? 0 : busy))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
 			arena_printf(compare->arena, "the call takes %.6f on %s, %.6f on %s", (double)span[0] / 1e9,
 				     compare->side[0].name, (double)span[1] / 1e9, compare->side[1].name));

@@ -26,7 +26,7 @@ const struct type type_network16 = { .kind = TYPE_NETWORK, .size = 2 };
 const struct type type_address = { .kind = TYPE_ADDRESS, .size = 4 };
 const struct type type_descriptor = { .kind = TYPE_DESCRIPTOR, .size = 4 };
 const struct type type_family = { .kind = TYPE_UNSIGNED, .size = 2, .family = "AF_" };
-const struct type type_stamps = { .kind = TYPE_STAMPS };
+const struct type type_stamps = { .kind = TYPE_STAMPS, .size = 3 * sizeof(struct timespec) };
 const struct type type_attributes = { .kind = TYPE_ATTRIBUTES };
 
 TYPE_STRUCT_DEFINE(sockaddr, struct sockaddr_in,

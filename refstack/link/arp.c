@@ -45,7 +45,7 @@ void arp_send(struct pl_stack *stack, struct link *link, uint16_t operation, str
 		memcpy(arp.target_hwaddr, target_hwaddr, ETH_ALEN);
 	memcpy(arp.target, &target, sizeof(arp.target));
 	memcpy(pktbuf_put(packet, sizeof(arp)), &arp, sizeof(arp));
-	ethernet_send(stack, link, packet, ETH_P_ARP, destination ? destination : ethernet_broadcast);
+	ethernet_send(stack, link, packet, ETH_P_ARP, destination ? destination : link->broadcast);
 }
 
 /* The address to ask from, by arp_announce: that of the packet that waits, or one of the link's that suits the target. */

@@ -26,7 +26,7 @@ static uint8_t packet_type(const struct link *link, const uint8_t destination[ET
 {
 	if (!ethernet_is_group(destination))
 		return memcmp(destination, link->hwaddr, ETH_ALEN) ? PACKET_OTHERHOST : PACKET_HOST;
-	return memcmp(destination, ethernet_broadcast, ETH_ALEN) ? PACKET_MULTICAST : PACKET_BROADCAST;
+	return memcmp(destination, link->broadcast, ETH_ALEN) ? PACKET_MULTICAST : PACKET_BROADCAST;
 }
 
 /* The protocol of the packet, in host order, with tags that only carry a priority taken off. 0: nothing that goes on. */

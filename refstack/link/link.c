@@ -149,6 +149,7 @@ int pl_link_add(struct pl_stack *stack, const struct pl_link_config *config)
 	link->ifindex = stack->next_ifindex++;
 	link->carrier = true;
 	memcpy(link->hwaddr, config->hwaddr, sizeof(link->hwaddr));
+	memset(link->broadcast, 0xff, sizeof(link->broadcast));
 	if (config->kind == PL_LINK_ETHERNET && !hwaddr_is_valid(link->hwaddr))
 		memcpy(link->hwaddr, (const uint8_t[]){ PL_HWADDR_OWN(link->ifindex - 2) }, sizeof(link->hwaddr));
 	while (*place)

@@ -32,6 +32,7 @@ struct link {
 	unsigned mtu, txqueuelen, queue_limit;
 	bool gso, carrier;
 	uint8_t hwaddr[6];
+	uint8_t broadcast[6];	/* where frames to everybody go; SIOCSIFHWBROADCAST */
 	void (*output)(void *context, const struct pl_frame *frame);
 	void *context;
 	struct in_device *ipv4;

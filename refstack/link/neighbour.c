@@ -179,7 +179,7 @@ static void start_state(struct pl_stack *stack, struct neighbour *neighbour)
 	else if (neighbour->link->flags & IFF_NOARP)
 		memcpy(neighbour->hwaddr, neighbour->link->hwaddr, ETH_ALEN);
 	else if (type == RTN_BROADCAST)
-		memcpy(neighbour->hwaddr, ethernet_broadcast, ETH_ALEN);
+		memcpy(neighbour->hwaddr, neighbour->link->broadcast, ETH_ALEN);
 	else
 		return;
 	neighbour->state = NUD_NOARP;

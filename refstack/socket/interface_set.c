@@ -142,10 +142,16 @@ int64_t interface_set_hardware_address(struct pl_stack *stack, struct link *link
 	return pl_link_set_hwaddr(stack, link->ifindex, (const uint8_t *)ifreq->ifr_hwaddr.sa_data);
 }
 
-/* Frames to everybody carry the address that Ethernet has for it, whatever is set. */
+/* Frames to everybody go there from then on. To neighbours that are known it is a change of address. */
 int64_t interface_set_hardware_broadcast(struct pl_stack *stack, struct link *link, unsigned long request, struct ifreq *ifreq)
 {
-	return ifreq->ifr_hwaddr.sa_family == link->ops->hardware_type ? 0 : -EINVAL;
+	if (ifreq->ifr_hwaddr.sa_family != link->ops->hardware_type)
+		return -EINVAL;
+	if (link->kind != PL_LINK_ETHERNET)
+		return 0;
+	memcpy(link->broadcast, ifreq->ifr_hwaddr.sa_data, sizeof(link->broadcast));
+	in_device_hwaddr_changed(stack, link);
+	return 0;
 }
 
 static bool name_valid(const char *name)
