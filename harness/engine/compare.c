@@ -29,7 +29,7 @@ struct compare {
 	const struct script *script;
 	struct side side[2];
 	bool exact;			/* both are virtual */
-	pl_time tolerance, end;
+	pl_time tolerance;
 	struct arena *arena;
 	struct divergence *divergence;
 	pl_time at;			/* of the divergence found so far */
@@ -257,8 +257,9 @@ static void lone_packet(struct compare *compare, unsigned which, const struct si
 {
 	const char *has = compare->side[which].name, *not = compare->side[1 - which].name;
 	const char *reason = arena_printf(compare->arena, "%s sends a packet that %s does not", has, not);
+	pl_time watched = compare->side[1 - which].trace->end;
 
-	if (packet->entry->time > compare->end - tolerance(compare, packet->entry->time) - packet->entry->chance)
+	if (packet->entry->time > watched - tolerance(compare, packet->entry->time) - packet->entry->chance)
 		return;
 	if (which)
 		diverge(compare, packet->entry->time, NULL, NULL, packet->entry, packet, reason);
@@ -503,7 +504,7 @@ void trace_compare(const struct script *script, const struct trace *first, const
 		   struct divergence *divergence)
 {
 	struct compare compare = { .script = script, .exact = first_virtual && second_virtual, .arena = arena,
-				   .divergence = divergence, .end = first->end < second->end ? first->end : second->end };
+				   .divergence = divergence };
 
 	*divergence = (struct divergence){ .same = true };
 	compare.tolerance = script_tolerance(script, arena);

@@ -275,6 +275,8 @@ int tcp_disconnect(struct tcp_sock *tp)
 	} else if (state == TCP_SYN_SENT) {
 		sk->error = ECONNRESET;
 	}
+	if (tp->request)
+		tcp_fastopen_remove(tp, false);
 	stop_timers(tp);
 	pktbuf_queue_purge(sk->stack, &sk->receive_queue);
 	tp->copied_seq = tp->rcv_nxt;
