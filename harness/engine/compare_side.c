@@ -143,6 +143,9 @@ static void name_sequence(struct side_flow *flow, struct layer *tcp)
 {
 	uint32_t sequence = (uint32_t)wire_get(tcp, WF_TCP_SEQ), first;
 
+	/* The reset of what acknowledged nothing has the number 0, of no connection (RFC 9293 3.10.7.1). */
+	if (!sequence && (tcp_flags(tcp) & (WIRE_RST | WIRE_ACK)) == (WIRE_RST | WIRE_ACK))
+		return;
 	if ((tcp_flags(tcp) & WIRE_SYN) && !(flow->isn_known && flow->isn == sequence)) {
 		flow->isn_before = flow->isn_known ? flow->isn : sequence;
 		flow->isn_known = true;

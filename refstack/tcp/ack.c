@@ -337,9 +337,8 @@ static int old_acknowledgement(struct tcp_sock *tp, struct ack_event *event, uin
 	}
 	if (!segment->option.sacks || !tp->sack_ok)
 		return 0;
+	/* Linux marks what the blocks tell, but does not count it as delivered. */
 	event->flag |= tcp_sack_process(tp, segment, event->prior_una, &event->sack);
-	if (event->sack.delivered)
-		tcp_deliver_count(tp, event->sack.delivered, event->flag & FLAG_ECE);
 	tcp_recovery_step(tp, event->prior_una, 0, &event->flag, &event->resend);
 	newly_delivered(tp, delivered, event->flag);
 	send_again(tp, event->resend);

@@ -135,8 +135,18 @@ void tcp_ecn_accept_cwr(struct tcp_sock *tp, const struct tcp_segment *segment)
 		tp->ack.pending |= ACK_NOW;
 }
 
+/* What TCP_INFO tells of marks, which is counted whether or not ECN was agreed upon. */
 void tcp_ecn_received(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
+	unsigned mark = segment->ip_tos & ECN_MASK;
+
+	if (!mark)
+		return;
+	if (!(tp->ecn_flags & ECN_OK))
+		tp->ecn_flags |= ECN_SEEN;
+	if (mark == ECN_CE)
+		tp->received_ce += segment->packet->gso_segs ? segment->packet->gso_segs : 1;
+	tp->received_ecn_bytes[mark - 1] += segment->length;
 }
 
 bool tcp_ecn_echo_received(const struct tcp_sock *tp, const struct tcp_segment *segment)

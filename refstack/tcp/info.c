@@ -104,6 +104,9 @@ static void receive_info(const struct tcp_sock *tp, struct tcp_info_linux *info)
 	info->tcpi_rcv_ooopack = tp->rcv_ooopack;
 	info->tcpi_rcv_wnd = tp->rcv_wnd;
 	info->tcpi_received_ce = tp->received_ce;
+	info->tcpi_received_e1_bytes = tp->received_ecn_bytes[0];
+	info->tcpi_received_e0_bytes = tp->received_ecn_bytes[1];
+	info->tcpi_received_ce_bytes = tp->received_ecn_bytes[2];
 }
 
 /* Fill *info. Of a listener most fields mean nothing, and two mean its queue. */

@@ -291,6 +291,7 @@ static void predicted_segment(struct tcp_sock *tp, const struct tcp_segment *seg
 	/* The timestamp of a segment at the left edge of the last acknowledgement (RFC 7323 section 4.3). */
 	if (tp->saw_tstamp && tp->rcv_nxt == tp->rcv_wup)
 		tcp_store_ts_recent(tp);
+	tcp_ecn_received(tp, segment);
 	if (!segment->length) {
 		tp->rcv_rtt_last_tsecr = tp->rcv_tsecr;
 		tcp_ack(tp, segment, 0);
@@ -322,8 +323,10 @@ static void established(struct tcp_sock *tp, const struct tcp_segment *segment)
 	if (predicted(tp, segment)) {
 		predicted_segment(tp, segment, &d);
 	} else if (has_flags(segment) == NEXT) {
-		tcp_ecn_received(tp, segment);
-		if (validate(tp, segment, &d) == NEXT && tcp_ack(tp, segment, TCP_ACK_SLOWPATH | TCP_ACK_UPDATE_TS_RECENT) >= 0) {
+		bool valid = validate(tp, segment, &d) == NEXT;
+		if (valid)
+			tcp_ecn_received(tp, segment);
+		if (valid && tcp_ack(tp, segment, TCP_ACK_SLOWPATH | TCP_ACK_UPDATE_TS_RECENT) >= 0) {
 			tcp_rtt_measure_timestamp(tp, segment);
 			tcp_urgent(tp, segment);
 			tcp_data_queue(tp, segment);

@@ -155,12 +155,13 @@ static void rcv_nxt_update(struct tcp_sock *tp, uint32_t seq)
 
 /*
  * Linux copies a packet that fits into the room behind the one before it, and so saves its memory: the queue then has one packet
- * for both. The room is what is left of the allocation, pktbuf.tailroom.
+ * for both. The room is what is left of the allocation, pktbuf.tailroom. A packet that others hold too stays as it is; `at_hand`
+ * is held once more by those who receive it just now. true: `from` is not needed any more.
  */
-static bool coalesce(struct tcp_sock *tp, struct pktbuf *to, const struct pktbuf *from)
+static bool coalesce(struct tcp_sock *tp, struct pktbuf *to, const struct pktbuf *from, const struct pktbuf *at_hand)
 {
 	uint32_t length = pktbuf_length(from);
-	if (!to || tcp_cb(to)->end_seq != tcp_cb(from)->seq || length > to->tailroom || to->references > 1)
+	if (!to || tcp_cb(to)->end_seq != tcp_cb(from)->seq || length > to->tailroom || to->references > (to == at_hand ? 2 : 1))
 		return false;
 	if (!pktbuf_reserve(tp->sk.stack, to, length))
 		return false;
@@ -173,11 +174,11 @@ static bool coalesce(struct tcp_sock *tp, struct pktbuf *to, const struct pktbuf
 	return true;
 }
 
-/* Takes the packet over. */
-static void receive_queue_add(struct tcp_sock *tp, struct pktbuf *packet)
+/* Takes the packet over; it is the segment's own, or one that waited for it. */
+static void receive_queue_add(struct tcp_sock *tp, struct pktbuf *packet, const struct tcp_segment *segment)
 {
 	rcv_nxt_update(tp, tcp_cb(packet)->end_seq);
-	if (coalesce(tp, tp->sk.receive_queue.last, packet)) {
+	if (coalesce(tp, tp->sk.receive_queue.last, packet, segment->packet)) {
 		pktbuf_free(tp->sk.stack, packet);
 		return;
 	}
@@ -189,14 +190,14 @@ static void receive_queue_add(struct tcp_sock *tp, struct pktbuf *packet)
 /* The short cut: a segment that was expected, with nothing else going on and memory at hand. */
 void tcp_queue_predicted(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
-	receive_queue_add(tp, packet_for_queue(segment));
+	receive_queue_add(tp, packet_for_queue(segment), segment);
 	tcp_receive_event(tp, segment);
 	if (!sock_flag(&tp->sk, SF_DEAD))
 		tcp_data_ready(tp);
 }
 
 /* The gap is filled: move what is in order now. */
-static void out_of_order_deliver(struct tcp_sock *tp)
+static void out_of_order_deliver(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	uint32_t told = tp->rcv_nxt;
 	while (tp->out_of_order.first) {
@@ -213,7 +214,7 @@ static void out_of_order_deliver(struct tcp_sock *tp)
 			continue;
 		}
 		bool fin = control->flags & TH_FIN;
-		receive_queue_add(tp, packet);
+		receive_queue_add(tp, packet, segment);
 		if (fin) {
 			tcp_fin(tp);	/* purges the queue */
 			break;
@@ -246,13 +247,13 @@ static void receive_in_order(struct tcp_sock *tp, const struct tcp_segment *segm
 {
 	if (in_order_refused(tp, segment))
 		return;
-	receive_queue_add(tp, packet_for_queue(segment));
+	receive_queue_add(tp, packet_for_queue(segment), segment);
 	if (segment->length)
 		tcp_receive_event(tp, segment);
 	if (segment->flags & TH_FIN)
 		tcp_fin(tp);
 	if (tp->out_of_order.count) {
-		out_of_order_deliver(tp);
+		out_of_order_deliver(tp, segment);
 		/* RFC 5681 4.2: a filled gap is acknowledged at once. */
 		if (!tp->out_of_order.count)
 			tp->ack.pending |= ACK_NOW;
@@ -296,8 +297,10 @@ static void out_of_order_swallow(struct tcp_sock *tp, struct pktbuf *packet)
 	}
 }
 
-/* Into its place, not charged yet. NULL: every byte was there already. */
-static struct pktbuf *out_of_order_insert(struct tcp_sock *tp, const struct tcp_segment *segment)
+enum insertion { INSERT_NOTHING, INSERT_COALESCED, INSERT_QUEUED };
+
+/* Into its place, not charged yet; nothing: every byte was there already. */
+static enum insertion out_of_order_insert(struct tcp_sock *tp, const struct tcp_segment *segment)
 {
 	struct pktbuf *earlier = out_of_order_before(tp, segment->seq), *covered = NULL;
 	if (earlier && before(segment->seq, tcp_cb(earlier)->end_seq)) {
@@ -306,7 +309,7 @@ static struct pktbuf *out_of_order_insert(struct tcp_sock *tp, const struct tcp_
 			COUNT(tp->sk.stack, TcpExt, TCPOFOMerge);
 			tp->sk.drops++;
 			dsack_set(tp, segment->seq, segment->end_seq);
-			return NULL;
+			return INSERT_NOTHING;
 		}
 		if (segment->seq == held->seq) {
 			dsack_extend(tp, held->seq, held->end_seq);
@@ -316,11 +319,15 @@ static struct pktbuf *out_of_order_insert(struct tcp_sock *tp, const struct tcp_
 		}
 	}
 	struct pktbuf *packet = packet_for_queue(segment);
+	if (coalesce(tp, earlier, packet, NULL)) {
+		pktbuf_free(tp->sk.stack, packet);
+		return INSERT_COALESCED;
+	}
 	pktbuf_queue_insert_after(&tp->out_of_order, earlier, packet);
 	if (covered)
 		out_of_order_drop(tp, covered);
 	out_of_order_swallow(tp, packet);
-	return packet;
+	return INSERT_QUEUED;
 }
 
 static void receive_out_of_order(struct tcp_sock *tp, const struct tcp_segment *segment)
@@ -338,18 +345,18 @@ static void receive_out_of_order(struct tcp_sock *tp, const struct tcp_segment *
 	tp->rcv_ooopack += segment->packet->gso_segs ? segment->packet->gso_segs : 1;
 	COUNT(stack, TcpExt, TCPOFOQueue);
 	bool first = !tp->out_of_order.count;
-	struct pktbuf *added = out_of_order_insert(tp, segment);
+	enum insertion done = out_of_order_insert(tp, segment);
 	if (tp->sack_ok) {
 		if (first)
 			tp->num_sacks = 0;
 		blocks_add(tp, segment->seq, segment->end_seq);
 		/* Without SACK the window stays as it is: a window update is no duplicate acknowledgement. */
-		if (added)
+		if (done != INSERT_NOTHING)
 			tcp_grow_window(tp, segment);
 	}
 	/* Only now: the window grows by what was free before the packet came. */
-	if (added)
-		sock_charge_receive(&tp->sk, added);
+	if (done == INSERT_QUEUED)
+		sock_charge_receive(&tp->sk, segment->packet);
 	if (tp->sk.has_descriptor)
 		tcp_rcvbuf_grow(tp, tp->rcvq_space.space);
 }

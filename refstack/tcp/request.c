@@ -346,7 +346,7 @@ static void request_timer(struct pl_stack *stack, struct pl_timer *timer)
 
 /* --- a segment for a request --------------------------------------------------------------------------------------------------- */
 struct verdict {
-	bool saw_timestamp, stale, bad_echo;
+	bool stale, bad_echo;
 };
 
 static struct verdict look_at_timestamp(const struct tcp_request *request, const struct tcp_segment *segment, bool fastopen)
@@ -356,7 +356,6 @@ static struct verdict look_at_timestamp(const struct tcp_request *request, const
 	struct verdict v = { 0 };
 	if (!option->has_timestamp || !stack->sysctl.tcp_timestamps)
 		return v;
-	v.saw_timestamp = true;
 	/* RFC 7323 3.2: an echo of something that was never sent. */
 	if (option->tsecr && request->tstamp_ok && !fastopen)
 		v.bad_echo = before(option->tsecr, request->tsval_first) || after(option->tsecr, request->tsval_last);
@@ -426,8 +425,6 @@ enum request_check tcp_request_check(struct tcp_request *request, const struct t
 		out_of_place(request, segment, &v);
 		return REQUEST_DONE;
 	}
-	if (v.saw_timestamp && !after(segment->seq, request->rcv_nxt))
-		request->ts_recent = segment->option.tsval;
 	if (segment->seq == request->rcv_isn)
 		flags &= ~(unsigned)TH_SYN;	/* cut off: it lies before the window */
 	if (flags & (TH_RST | TH_SYN)) {
@@ -482,6 +479,8 @@ struct tcp_sock *tcp_request_segment(struct tcp_request *request, struct tcp_soc
 			embryonic_reset(request, segment, false);
 		return NULL;
 	}
+	if (segment->option.has_timestamp && stack->sysctl.tcp_timestamps && !after(segment->seq, request->rcv_nxt))
+		child->ts_recent = segment->option.tsval;
 	tcp_synack_rtt(child, request->num_retrans ? 0 : request->synack_sent);
 	request_unlink(request);
 	tcp_accept_enqueue(request, child);

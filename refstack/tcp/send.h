@@ -59,7 +59,7 @@ enum tcp_cong_event { CONG_TX_START, CONG_CWND_RESTART, CONG_COMPLETE_CWR, CONG_
 #define TCP_TIMEOUT_MIN_US 2000
 #define TCP_TIMEOUT_MIN_JIFFIES 2
 #define TCP_LEGACY_GSO_MAX 65536
-#define TCP_HEADER_RESERVE 320			/* MAX_TCP_HEADER: what Linux leaves for headers in front of a large segment */
+#define TCP_HEADER_RESERVE 192			/* MAX_TCP_HEADER: what Linux leaves for headers in front of a large segment */
 #define TCP_GSO_MAX_SIZE (TCP_LEGACY_GSO_MAX - TCP_HEADER_RESERVE - 1)
 #define TCP_GSO_MAX_SEGS 65535
 #define TCP_PACING_SHIFT 10			/* a large segment holds about a millisecond at the pacing rate */

@@ -25,7 +25,6 @@ int tcp_init_sock(struct sock *sk)
 	sk->send_buffer = sysctl->tcp_wmem[1];
 	sk->receive_buffer = sysctl->tcp_rmem[1];
 	tp->mss_cache = TCP_MSS_DEFAULT;
-	tp->ack.rcv_mss = TCP_MIN_MSS;
 	tp->accept_last = &tp->accept_first;
 	tcp_receive_init(tp);
 	tcp_delack_init(tp);

@@ -139,7 +139,7 @@ void tcp_ecn_receive_synack(struct tcp_sock *tp, const struct tcp_segment *segme
 void tcp_ecn_receive_syn(struct tcp_sock *tp, const struct tcp_segment *segment);	/* simultaneous open */
 void tcp_ecn_check_ce(struct tcp_sock *tp, const struct tcp_segment *segment);		/* data: CE seen, echo it */
 void tcp_ecn_accept_cwr(struct tcp_sock *tp, const struct tcp_segment *segment);
-void tcp_ecn_received(struct tcp_sock *tp, const struct tcp_segment *segment);		/* AccECN counters, every segment */
+void tcp_ecn_received(struct tcp_sock *tp, const struct tcp_segment *segment);		/* marks, ESTABLISHED, every good segment */
 /* The AccECN option, when it is wanted and fits behind `size` bytes of options: sets options->has_accecn, returns the new size. */
 unsigned tcp_accecn_syn_options(struct tcp_sock *tp, const struct pktbuf *packet, struct tcp_out_options *options, unsigned size);
 unsigned tcp_accecn_synack_options(struct tcp_request *request, struct tcp_out_options *options, unsigned size);
