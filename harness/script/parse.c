@@ -276,7 +276,7 @@ struct script *script_parse_case(const char *path, const char *name, const char 
 				 const struct define *defines, unsigned count, struct diagnostics *diagnostics)
 {
 	struct parse parse = { .define = defines, .defines = count, .diagnostics = diagnostics, .line = 1, .column = 1,
-			       .wanted_case = name, .last_place = { 1, 1, 1, 1, 0, 0, NULL } };
+			       .wanted_case = name, .read_place = { 1, 1, 1, 1, 0, 0, NULL } };
 
 	if (length > SCRIPT_LONGEST) {
 		parse_error(&parse, &(struct place){ 1, 1, 1, 1, 0, 0, NULL }, NULL, "the script is too long (%zu bytes)", length);

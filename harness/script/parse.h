@@ -184,7 +184,7 @@ struct parse {
 	unsigned replayed, included;
 	unsigned brackets;		/* ( and [ that are open */
 	int previous;			/* the token before, and its place */
-	struct place last_place;
+	struct place read_place, last_place;	/* of the word read last, and of the one that the grammar got last */
 	const struct branch *branch, *left_branch;	/* where events are; the one left last */
 	unsigned group, groups;
 	const char *wanted_case;	/* "row" or "row,row"; NULL: the first of each table */

@@ -147,6 +147,11 @@ struct token token_raw_next(struct parse *parse, void *scanner)
 		return token;
 	}
 	token.kind = script_lex(&token.value, &token.place, scanner);
+	/* The end of the text is where its last word is. */
+	if (token.place.line)
+		parse->read_place = token.place;
+	else
+		token.place = parse->read_place;
 	return token;
 }
 
@@ -490,9 +495,7 @@ int script_yylex(SCRIPT_YYSTYPE *value, SCRIPT_YYLTYPE *place, void *scanner)
 			break;
 		}
 	}
-	/* The end of the text is where its last word is. */
-	if (token.place.line)
-		parse->last_place = token.place;
+	parse->last_place = token.place;
 	parse->brackets += token.kind == '(' || token.kind == '[';
 	parse->brackets -= parse->brackets && (token.kind == ')' || token.kind == ']');
 	*value = token.value;
