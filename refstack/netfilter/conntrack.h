@@ -45,7 +45,6 @@ struct tracked_tcp_state {
 	uint32_t last_seq, last_ack, last_end;
 	uint16_t last_window;
 	uint8_t last_scale;
-	bool last_unbelieved;		/* the packet before passed without being believed */
 	bool last_scales, last_sacks, simultaneous, challenge_expected;	/* of a SYN that was let through unbelieved */
 	uint8_t retransmissions;
 };

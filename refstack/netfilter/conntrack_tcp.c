@@ -336,7 +336,6 @@ static bool begin(struct pl_stack *stack, struct conntrack *conntrack, const str
 /* A segment that the table does not believe passes; what it may turn out to be is noted. */
 static void note_unbelieved(struct tracked_tcp_state *tcp, const struct seen_segment *segment, enum tracked_tcp old)
 {
-	tcp->last_unbelieved = true;
 	tcp->last_kind = (uint8_t)segment->kind;
 	tcp->last_direction = (uint8_t)segment->direction;
 	tcp->last_seq = segment->seq;
@@ -404,7 +403,7 @@ static enum reset judge_reset(const struct pl_stack *stack, const struct conntra
 		return RESET_KEEPS_STATE;
 	}
 	/* The answer to a SYN or an ACK that had passed unbelieved. */
-	if (((answered && tcp->last_kind == KIND_SYN && tcp->last_unbelieved) ||
+	if (((answered && tcp->last_kind == KIND_SYN) ||
 	     (!(conntrack->status & IPS_ASSURED) && tcp->last_kind == KIND_ACK)) && segment->ack == tcp->last_end)
 		return RESET_TAKEN;
 	if (old == TRACKED_SYN_SENT && tcp->last_kind == KIND_ACK && tcp->last_direction == REPLY &&
@@ -452,7 +451,6 @@ static enum tracked settle(struct pl_stack *stack, struct pktbuf *packet, struct
 {
 	struct tracked_tcp_state *tcp = &conntrack->tcp;
 
-	tcp->last_unbelieved = false;
 	tcp->last_kind = (uint8_t)segment->kind;
 	tcp->last_direction = (uint8_t)segment->direction;
 	tcp->state = new;
@@ -463,6 +461,9 @@ static enum tracked settle(struct pl_stack *stack, struct pktbuf *packet, struct
 		conntrack_kill(stack, conntrack);
 		return TRACKED_VALID;
 	}
+	/* A SYN sent again does not keep it alive. */
+	if (!(conntrack->status & IPS_SEEN_REPLY) && segment->kind == KIND_SYN && old == TRACKED_SYN_SENT)
+		return TRACKED_VALID;
 	pl_time span = timeout_of(stack, conntrack, segment);
 	if (conntrack->status & IPS_SEEN_REPLY && new == TRACKED_ESTABLISHED &&
 	    (old == TRACKED_SYN_RECV || old == TRACKED_ESTABLISHED))
@@ -531,6 +532,27 @@ static enum step decide(struct pl_stack *stack, struct conntrack *conntrack, con
 	return STEP_CHECK_WINDOW;
 }
 
+#define LONG_TIMEOUT (120 * PL_NSEC_PER_SEC)
+
+/*
+ * A FIN or reset out of bounds. When one has come from either end, what is known of their numbers is wrong: the connection is
+ * not to be remembered for days as one that is alive.
+ */
+static void note_stray_end(const struct pl_stack *stack, struct conntrack *conntrack, const struct seen_segment *segment)
+{
+	struct tracked_tcp_state *tcp = &conntrack->tcp;
+	pl_time sooner = stack->now + SYSCTL_TIME(stack, stack->sysctl.nf_conntrack_tcp_timeout_unacknowledged);
+
+	if (!(conntrack->status & IPS_ASSURED) || (segment->kind != KIND_FIN && segment->kind != KIND_RST))
+		return;
+	if (tcp->last_direction == segment->direction || (tcp->last_kind != KIND_FIN && tcp->last_kind != KIND_RST)) {
+		tcp->last_kind = (uint8_t)segment->kind;
+		tcp->last_direction = (uint8_t)segment->direction;
+	} else if (conntrack->timeout - stack->now >= LONG_TIMEOUT && conntrack->timeout > sooner) {
+		conntrack->timeout = sooner;
+	}
+}
+
 enum tracked track_tcp(struct pl_stack *stack, struct pktbuf *packet, struct conntrack *conntrack, enum ip_conntrack_info info,
 		       const struct nf_place *place)
 {
@@ -557,6 +579,7 @@ enum tracked track_tcp(struct pl_stack *stack, struct pktbuf *packet, struct con
 	}
 	switch (check_window(stack, tcp, &segment)) {
 	case OUT_OF_BOUNDS:
+		note_stray_end(stack, conntrack, &segment);
 		return TRACKED_INVALID;
 	case PASSES:
 		return TRACKED_VALID;
