@@ -441,7 +441,7 @@ static void compare_call(struct compare *compare, const struct trace_entry *firs
 		return;
 	}
 	span[1] = second->ended - second->time;
-	if (first->event->call && first->event->call->name && !strcmp(first->event->call->name, "ioctl"))
+	if (first->kind == TRACE_CALL && !strcmp(first->event->call->name, "ioctl"))
 		busy = BUSY_REQUEST;
 	if (!texts_fit(compare, first->text, second->text))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,

@@ -26,6 +26,9 @@ static const struct {
 } rows[] = {
 	{ SOL_SOCKET, SCM_TIMESTAMP, &type_timeval },
 	{ SOL_SOCKET, SCM_TIMESTAMPNS, &type_timespec },
+	{ SOL_SOCKET, SO_TIMESTAMP_NEW, &type_timeval },
+	{ SOL_SOCKET, SO_TIMESTAMPNS_NEW, &type_timespec },
+	{ SOL_SOCKET, SO_TIMESTAMPING_NEW, &type_stamps },
 	{ SOL_SOCKET, SCM_TIMESTAMPING, &type_stamps },
 	{ SOL_SOCKET, SCM_TIMESTAMPING_OPT_STATS, &type_attributes },
 	{ SOL_SOCKET, SO_RXQ_OVFL, &type_u32 },

@@ -168,10 +168,10 @@ struct known_row {
 };
 
 #define MPTCP 262
-#define NO_PROCESSES "there are no processes to be found or not: any number is taken for one"
+#define NO_PROCESSES "the stack knows the first process only; a machine has more"
 
 static const struct known_row knowns[] = {
-	{ 0x8901, 0x8902, 0, -ESRCH, NO_PROCESSES },	/* FIOSETOWN, SIOCSPGRP */
+	{ 0x8901, 0x8902, -ESRCH, 0, NO_PROCESSES },	/* FIOSETOWN, SIOCSPGRP */
 	{ SIOCETHTOOL, SIOCETHTOOL, -ENODEV, -EFAULT, "a pointer that is not NULL is trusted: the stack runs in its caller's process" },
 };
 

@@ -189,6 +189,16 @@ static int64_t fcntl_dup(struct pl_stack *stack, struct pl_file *file, int64_t f
 	return fd;
 }
 
+int64_t file_set_owner(struct pl_file *file, int owner)
+{
+	if (owner == INT_MIN)
+		return -EINVAL;
+	if (owner < -1 || owner > 1)
+		return -ESRCH;
+	file->owner = owner;
+	return 0;
+}
+
 /* F_SETOWN_EX, F_GETOWN_EX: a thread, a process or a process group; F_SETOWN tells the last two apart by the sign. */
 static int64_t fcntl_owner_ex(struct pl_file *file, int command, void *argument)
 {
@@ -205,8 +215,7 @@ static int64_t fcntl_owner_ex(struct pl_file *file, int command, void *argument)
 	memcpy(&owner, argument, sizeof(owner));
 	if (owner.type != F_OWNER_TID && owner.type != F_OWNER_PID && owner.type != F_OWNER_PGRP)
 		return -EINVAL;
-	file->owner = owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
-	return 0;
+	return file_set_owner(file, owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid);
 }
 
 /* What F_SETFL may change (fcntl(2)); the rest of the flags stays as it was opened. */
@@ -241,8 +250,7 @@ int64_t call_fcntl(struct pl_stack *stack, struct pl_call *call)
 	case F_GETOWN:
 		return file->owner;
 	case F_SETOWN:
-		file->owner = (int)value;
-		return 0;
+		return file_set_owner(file, (int)value);
 	case F_SETOWN_EX:
 	case F_GETOWN_EX:
 		return fcntl_owner_ex(file, (int)call->arg[1], call_pointer(call, 2));

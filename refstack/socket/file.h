@@ -32,7 +32,7 @@ struct pl_file {
 	const struct file_ops *ops;
 	unsigned references;		/* one a descriptor, one a call that uses it */
 	int flags;			/* O_ACCMODE, O_NONBLOCK, O_APPEND, ... as F_GETFL shows them */
-	int owner, signal;		/* F_SETOWN, F_SETSIG */
+	int owner, signal;		/* F_SETOWN, F_SETSIG; file_set_owner */
 	int64_t position;		/* plain files */
 	struct epoll_item *watchers;	/* sets in which the file is */
 	union {
@@ -139,6 +139,11 @@ void sock_destroy_all(struct pl_stack *stack);
 /* Take a file that is going away out of every epoll set. */
 void epoll_forget_file(struct pl_file *file);
 
+/*
+ * Who gets the file's signals: a process, a process group as a negative number, 0 for nobody. Of processes the stack knows the first
+ * one, which every machine has: -ESRCH for any other, -EINVAL for a number that has no negative.
+ */
+int64_t file_set_owner(struct pl_file *file, int owner);
 int64_t socket_ioctl(struct pl_file *file, unsigned long request, void *argument);
 
 /* Arguments as the C types they are. */

@@ -61,11 +61,13 @@ int64_t socket_ioctl(struct pl_file *file, unsigned long request, void *argument
 {
 	struct sock *sk = file->sk;
 	int64_t result;
+	int owner;
 
 	switch (request) {
 	case FIOSETOWN:
 	case SIOCSPGRP:
-		return int_in(argument, &file->owner);
+		result = int_in(argument, &owner);
+		return result ? result : file_set_owner(file, owner);
 	case FIOGETOWN:
 	case SIOCGPGRP:
 		return int_out(argument, file->owner);

@@ -183,7 +183,8 @@ int64_t ip_get_header_options(struct sock *sk, void *value, socklen_t *length)
 
 /*
  * IP_PKTOPTIONS, of stream sockets: as control messages, what IP_PKTINFO, IP_RECVTTL and IP_RECVTOS would say. A stream has no
- * packet to show, so the kernel tells the address, the link and the TTL that multicast would use.
+ * packet to show, so the kernel tells the address, and the link and the TTL that multicast would use: of a connection that was
+ * accepted those of the segment that ended its handshake.
  */
 int64_t ip_get_packet_options(struct sock *sk, void *value, socklen_t *length)
 {

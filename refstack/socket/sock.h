@@ -167,7 +167,7 @@ struct sock {
 	struct pktbuf_queue error_queue;
 	struct wait_queue wait;		/* calls and epoll sets interested in this socket */
 
-	uint8_t tos, received_tos, min_ttl, pmtudisc;	/* received_tos: of the last segment, for IP_PKTOPTIONS (rcv_tos) */
+	uint8_t tos, received_tos, min_ttl, pmtudisc;	/* received_tos: of the handshake's last segment (rcv_tos) */
 	int16_t unicast_ttl;		/* -1: the tunable's default */
 	uint8_t multicast_ttl;
 	int multicast_link, unicast_link;	/* IP_MULTICAST_IF, IP_UNICAST_IF */

@@ -131,6 +131,9 @@ struct tcp_sock *tcp_child_new(struct tcp_request *request, const struct tcp_seg
 	tcp_count_sock(tp);
 	sk->state = TCP_SYN_RECV;
 	set_addresses(tp, request);
+	sk->multicast_link = segment->packet->input_ifindex;	/* for IP_PKTOPTIONS, and all that IP_MULTICAST_* are good for here */
+	sk->multicast_ttl = ip_header(segment->packet)->ttl;
+	sk->received_tos = ip_header(segment->packet)->tos;
 	tcp_delack_init(tp);
 	tcp_keepalive_init(tp);
 	set_options(tp, request);
