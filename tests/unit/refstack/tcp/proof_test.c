@@ -47,7 +47,7 @@ static bool good(uint32_t seq, uint32_t ack)
 	struct tcp_segment third = segment_of(seq, ack, TH_ACK, packet);
 	bool valid;
 
-	packet->network = pktbuf_put(packet, sizeof(struct iphdr));
+	packet->network = pktbuf_push(packet, sizeof(struct iphdr));
 	memset(packet->network, 0, sizeof(struct iphdr));
 	tcp_syncookie_check(listener, &third, &valid);
 	pktbuf_free(fixture.stack, packet);
