@@ -381,6 +381,7 @@ int tcp_ack(struct tcp_sock *tp, const struct tcp_segment *segment, int flag)
 	} else {
 		read_sack_and_window(tp, &event);
 	}
+	tcp_ecn_accept_cwr(tp, segment);
 	tp->sk.error_soft = 0;
 	tp->probes_out = 0;
 	tp->rcv_tstamp = tcp_jiffies32(tp);

@@ -381,7 +381,6 @@ void tcp_data_queue(struct tcp_sock *tp, const struct tcp_segment *segment)
 	uint32_t window = tcp_receive_window(tp);
 	if (segment->seq == segment->end_seq)
 		return;
-	tcp_ecn_accept_cwr(tp, segment);
 	tp->dsack_due = false;
 	if (segment->seq == tp->rcv_nxt) {
 		/* A bare FIN needs no room. */
