@@ -155,7 +155,7 @@ static bool member_known(const char *name)
 		if (!strcmp(members[i], name))
 			return true;
 	/* Netlink attributes are symbols. */
-	return !strncmp(name, "tcpi_", 5) || symbol_value(name, &value) || type_member_known(name);
+	return symbol_value(name, &value) || type_member_known(name);
 }
 
 static void check_member(struct check *check, const char *name, const struct source_span *span)

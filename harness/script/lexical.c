@@ -14,6 +14,46 @@ int parse_unclosed(struct parse *parse, struct place *place, const char *what, c
 	return T_SCRIPT_YYerror;
 }
 
+/* --- #ifdef NAME, #endif ------------------------------------------------------------------------------------------------------ */
+bool parse_condition_begin(struct parse *parse, struct place *place)
+{
+	if (parse->condition.line) {
+		parse_error(parse, place, "#endif", "an #ifdef stands in another, of line %d", parse->condition.line);
+		return false;
+	}
+	parse->condition = *place;
+	return true;
+}
+
+/* "#ifdef NAME": is there such a define? */
+bool parse_condition_holds(struct parse *parse, struct slice text)
+{
+	size_t start = text.length;
+
+	while (start && text.at[start - 1] != ' ' && text.at[start - 1] != '\t')
+		start--;
+	return parse_define(parse, text.at + start, text.length - start);
+}
+
+bool parse_condition_end(struct parse *parse, struct place *place)
+{
+	if (!parse->condition.line) {
+		parse_error(parse, place, NULL, "there is no #ifdef before this #endif");
+		return false;
+	}
+	parse->condition.line = 0;
+	return true;
+}
+
+/* At the end of a text: an #ifdef that is still open is an error. */
+bool parse_condition_open(struct parse *parse)
+{
+	if (!parse->condition.line)
+		return false;
+	parse_error(parse, &parse->condition, "#endif", "this #ifdef is never closed");
+	return true;
+}
+
 int parse_character(struct parse *parse, struct place *place, unsigned char character)
 {
 	if (character && strchr("([{", character)) {

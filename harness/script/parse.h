@@ -193,6 +193,7 @@ struct parse {
 	struct slice option;		/* name of the option whose value comes next */
 	struct place open[BRACKETS_KEPT];	/* brackets not closed yet, outermost first */
 	unsigned depth;
+	struct place condition;		/* the #ifdef that is open; line 0: none */
 	struct place string_place;	/* the last string that ran over a line end; line 0: none */
 	struct event **tail;
 	struct script_option_node {
@@ -232,6 +233,10 @@ bool parse_is_variable(const struct parse *parse, struct slice name);
 
 /* lexical.c: values of the lexer's words */
 int parse_unclosed(struct parse *parse, struct place *place, const char *what, const char *closing);
+bool parse_condition_begin(struct parse *parse, struct place *place);	/* #ifdef; false: an error */
+bool parse_condition_holds(struct parse *parse, struct slice text);
+bool parse_condition_end(struct parse *parse, struct place *place);
+bool parse_condition_open(struct parse *parse);
 int parse_character(struct parse *parse, struct place *place, unsigned char character);
 void parse_option_named(struct parse *parse, struct slice name);
 void parse_option_valued(struct parse *parse, struct slice value);

@@ -54,7 +54,7 @@ static void chain_add(struct parse *parse, struct token_chain *chain, const stru
 /* All tokens of a text, whose first character is at this place. */
 struct token_chain tokens_of_text(struct parse *parse, struct slice text, const struct place *at)
 {
-	struct place saved = { parse->line, parse->column, 0, 0, parse->offset, 0, parse->in };
+	struct place saved = { parse->line, parse->column, 0, 0, parse->offset, 0, parse->in }, condition = parse->condition;
 	char *copy = arena_alloc(parse->arena, text.length + 2);
 	struct token_chain chain = { 0 };
 	struct token token = { 0 };
@@ -69,6 +69,7 @@ struct token_chain tokens_of_text(struct parse *parse, struct slice text, const 
 	parse->column = at->column;
 	parse->offset = at->begin;
 	parse->in = at->in;
+	parse->condition.line = 0;
 	script_yy_scan_buffer(copy, text.length + 2, scanner);
 	while ((token.kind = script_lex(&token.value, &token.place, scanner)) && token.kind != T_SCRIPT_YYerror)
 		chain_add(parse, &chain, &token);
@@ -77,6 +78,7 @@ struct token_chain tokens_of_text(struct parse *parse, struct slice text, const 
 	parse->column = saved.column;
 	parse->offset = saved.begin;
 	parse->in = saved.in;
+	parse->condition = condition;
 	return chain;
 }
 

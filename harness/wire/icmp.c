@@ -48,6 +48,8 @@ static const struct icmp_name names[] = {
 	{ false, 11, ANY_TYPE, "time_exceeded" },
 	{ false, 11, 0, "ttl_exceeded" },
 	{ false, 11, 1, "reassembly_exceeded" },
+	{ false, 11, 0, "ttl_exceeded_in_transit" },	/* other tools' words */
+	{ false, 11, 1, "frag_reass_exceeded" },
 	{ false, 12, ANY_TYPE, "parameter_problem" },
 	{ false, 12, 0, "pointer_indicates" },
 	{ false, 12, 1, "option_missing" },

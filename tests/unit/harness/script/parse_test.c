@@ -585,6 +585,24 @@ Test(parse, blocks_said_several_times)
 	rejected("include \"/nowhere\" 0 close(3) = 0\n", 1, 9, "cannot read '/nowhere'");
 }
 
+Test(parse, parts_for_a_define)
+{
+	static const struct define defines[] = { { "HERE", "1" } };
+	static const char text[] = "0 close(3) = 0\n#ifdef HERE\n+0 close(4) = 0\n#endif\n"
+				   "#ifdef ELSEWHERE\n+0 $ # % \n#endif\n+0 close(5) = 0\n";
+	struct script *script = parse_with(text, defines, 1);
+
+	cr_assert_eq(script->event_count, 3);
+	cr_assert_eq(script->events->next->next->span.line, 8);
+	script_free(script);
+	script = parse_with("0 close(3) = 0\n#ifdef HERE\n+0 close(4) = 0\n#endif\n", NULL, 0);
+	cr_assert_eq(script->event_count, 1);
+	script_free(script);
+	rejected("0 close(3) = 0\n#ifdef A\n+0 close(4) = 0\n", 2, 1, "this #ifdef is never closed");
+	rejected("0 close(3) = 0\n#endif\n", 2, 1, "there is no #ifdef before this #endif");
+	rejected("0 close(3) = 0\n#ifdef A\n#ifdef B\n#endif\n#endif\n", 3, 1, "an #ifdef stands in another, of line 2");
+}
+
 Test(parse, variables)
 {
 	struct script *script = parse("0 read(3, ..., 9) = let n\n+0 let m = (n + 1)\n+0 < [id m, src n] udp n > 9 (m)\n");
