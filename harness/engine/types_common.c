@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <linux/mroute.h>
 #include <time.h>
 
 const struct type type_int = { .kind = TYPE_SIGNED, .size = 4 };
@@ -83,6 +84,21 @@ TYPE_FLEXIBLE_DEFINE(group_filter, GROUP_FILTER_SIZE(0),
 	{ "gf_fmode", &type_filter_mode, offsetof(struct group_filter, gf_fmode) },
 	{ "gf_numsrc", &type_u32, offsetof(struct group_filter, gf_numsrc) },
 	{ "gf_slist", &type_storages, offsetof(struct group_filter, gf_slist) });
+/* Multicast routing. */
+static const struct type type_ttls = { .kind = TYPE_ARRAY, .size = MAXVIFS, .element = &type_u8 };
+TYPE_STRUCT_DEFINE(vifctl, struct vifctl,
+	{ "vifc_vifi", &type_u16, offsetof(struct vifctl, vifc_vifi) },
+	{ "vifc_flags", &type_u8, offsetof(struct vifctl, vifc_flags) },
+	{ "vifc_threshold", &type_u8, offsetof(struct vifctl, vifc_threshold) },
+	{ "vifc_rate_limit", &type_u32, offsetof(struct vifctl, vifc_rate_limit) },
+	{ "vifc_lcl_addr", &type_address, offsetof(struct vifctl, vifc_lcl_addr) },
+	{ "vifc_lcl_ifindex", &type_int, offsetof(struct vifctl, vifc_lcl_ifindex) },
+	{ "vifc_rmt_addr", &type_address, offsetof(struct vifctl, vifc_rmt_addr) });
+TYPE_STRUCT_DEFINE(mfcctl, struct mfcctl,
+	{ "mfcc_origin", &type_address, offsetof(struct mfcctl, mfcc_origin) },
+	{ "mfcc_mcastgrp", &type_address, offsetof(struct mfcctl, mfcc_mcastgrp) },
+	{ "mfcc_parent", &type_u16, offsetof(struct mfcctl, mfcc_parent) },
+	{ "mfcc_ttls", &type_ttls, offsetof(struct mfcctl, mfcc_ttls) });
 TYPE_STRUCT_DEFINE(in_pktinfo, struct in_pktinfo,
 	{ "ipi_ifindex", &type_int, offsetof(struct in_pktinfo, ipi_ifindex) },
 	{ "ipi_spec_dst", &type_address, offsetof(struct in_pktinfo, ipi_spec_dst) },
@@ -137,7 +153,7 @@ static const struct type *const known[] = {
 	&type_linger, &type_sockaddr, &type_sockaddr_in, &type_timeval, &type_timespec, &type_ip_mreqn, &type_ip_mreq,
 	&type_ip_mreq_source, &type_group_req, &type_group_source_req, &type_in_pktinfo, &type_ucred, &type_sock_extended_err,
 	&type_tcp_info,
-	&type_ip_msfilter, &type_group_filter,
+	&type_ip_msfilter, &type_group_filter, &type_vifctl, &type_mfcctl,
 };
 
 static bool has_member(const struct type *type, const char *name)

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <linux/mroute.h>
 
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51
@@ -76,6 +77,12 @@ static const struct {
 	{ IPPROTO_IP, IP_ADD_MEMBERSHIP, &type_ip_mreqn },
 	{ IPPROTO_IP, IP_DROP_MEMBERSHIP, &type_ip_mreqn },
 	{ IPPROTO_IP, IP_MULTICAST_IF, &type_ip_mreqn },
+	{ IPPROTO_IP, MRT_ADD_VIF, &type_vifctl },
+	{ IPPROTO_IP, MRT_DEL_VIF, &type_vifctl },
+	{ IPPROTO_IP, MRT_ADD_MFC, &type_mfcctl },
+	{ IPPROTO_IP, MRT_DEL_MFC, &type_mfcctl },
+	{ IPPROTO_IP, MRT_ADD_MFC_PROXY, &type_mfcctl },
+	{ IPPROTO_IP, MRT_DEL_MFC_PROXY, &type_mfcctl },
 	{ IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, &type_ip_mreq_source },
 	{ IPPROTO_IP, IP_DROP_SOURCE_MEMBERSHIP, &type_ip_mreq_source },
 	{ IPPROTO_IP, IP_BLOCK_SOURCE, &type_ip_mreq_source },

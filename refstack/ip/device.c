@@ -5,6 +5,7 @@
 #include "../link/arp.h"
 #include "fib.h"
 #include "igmp.h"
+#include "mroute.h"
 
 int in_device_attach(struct pl_stack *stack, struct link *link)
 {
@@ -34,6 +35,7 @@ void in_device_detach(struct pl_stack *stack, struct link *link)
 	device->multicast = NULL;
 	neighbour_link_down(stack, link, false);
 	fib_link_gone(stack, link);
+	mroute_link_gone(stack, link);
 	while (device->addresses) {
 		struct inet_address *ifa = device->addresses;
 

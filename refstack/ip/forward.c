@@ -7,7 +7,7 @@
 #include "output.h"
 #include "../netfilter/netfilter.h"
 
-static void decrement_ttl(struct iphdr *ip)
+void ip_decrement_ttl(struct iphdr *ip)
 {
 	ip->ttl--;
 	ip->check = 0;
@@ -47,7 +47,7 @@ void ip_forward(struct pl_stack *stack, struct pktbuf *packet)
 		pktbuf_free(stack, packet);
 		return;
 	}
-	decrement_ttl(ip);
+	ip_decrement_ttl(ip);
 	if (route->do_redirect && !packet->options.source_route)
 		icmp_send_redirect(stack, packet);
 	if (stack->sysctl.ip_forward_update_priority)

@@ -1,5 +1,7 @@
 #include "host.h"
 
+#include "mroute.h"
+
 #include <stdlib.h>
 
 int ip_host_new(struct pl_stack *stack)
@@ -21,5 +23,6 @@ void ip_host_free(struct pl_stack *stack)
 	if (!host)
 		return;
 	reassemble_free(stack);
+	mroute_free(stack);
 	free(host);
 }

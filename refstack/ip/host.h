@@ -18,6 +18,7 @@ struct ip_host {
 	struct fragment_queue *fragments;	/* reassemble.c */
 	unsigned fragment_queues;
 	uint64_t fragment_memory;		/* bytes they pin, as Linux counts */
+	struct mroute *mroute;			/* multicast routing, as long as somebody does it */
 };
 
 void reassemble_free(struct pl_stack *stack);

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include "forward.h"
+#include "mroute.h"
 #include "options.h"
 #include "reassemble.h"
 #include "../netfilter/netfilter.h"
@@ -123,6 +124,10 @@ void ip_receive_checked(struct pl_stack *stack, struct pktbuf *packet)
 	route = packet->route;
 	if (route->type == RTN_MULTICAST) {
 		count_arrival(stack, packet, CNT_IpExt_InMcastPkts, CNT_IpExt_InMcastOctets);
+		if (mroute_routes(stack, packet->link->ipv4, ip_destination(packet))) {
+			mroute_receive(stack, packet);
+			return;
+		}
 	} else if (route->type == RTN_BROADCAST) {
 		count_arrival(stack, packet, CNT_IpExt_InBcastPkts, CNT_IpExt_InBcastOctets);
 	} else if ((packet->packet_type == PACKET_BROADCAST || packet->packet_type == PACKET_MULTICAST) &&

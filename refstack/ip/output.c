@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 
 #include "host.h"
+#include "mroute.h"
 #include "options.h"
 #include "output.h"
 #include "../netfilter/netfilter.h"
@@ -215,9 +216,11 @@ int ip_output(struct pl_stack *stack, struct pktbuf *packet, struct sock *sk)
 	int error;
 
 	packet->link = route->link;
-	if (route->is_local && !(route->link->flags & IFF_LOOPBACK)) {
+	bool routed = route->type == RTN_MULTICAST && mroute_routes(stack, route->link->ipv4, ip_destination(packet));
+
+	if ((route->is_local || routed) && !(route->link->flags & IFF_LOOPBACK)) {
 		if (route->type == RTN_MULTICAST) {
-			if (!sk || sock_flag(sk, SF_MC_LOOP))
+			if ((!sk || sock_flag(sk, SF_MC_LOOP)) && (route->is_local || !packet->forwarded))
 				copy_to_self(stack, packet);
 			if (ip_header(packet)->ttl == 0) {	/* such a packet stays on this host */
 				pktbuf_free(stack, packet);

@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 
+#include "mroute.h"
 #include "route.h"
 
 struct incoming {
@@ -129,7 +130,9 @@ static int multicast(struct pl_stack *stack, const struct incoming *in, struct r
 {
 	struct in_device *device = in->link->ipv4;
 
-	if (!multicast_accepts(stack, device, in->destination, in->source, in->protocol))
+	bool ours = multicast_accepts(stack, device, in->destination, in->source, in->protocol);
+
+	if (!ours && !mroute_routes(stack, device, in->destination))
 		return -EINVAL;
 	if (ip_is_multicast(in->source) || ip_is_limited_broadcast(in->source))
 		return -EINVAL;
@@ -145,7 +148,11 @@ static int multicast(struct pl_stack *stack, const struct incoming *in, struct r
 		if (error < 0)
 			return error;
 	}
-	return deliver(stack, in, RTN_MULTICAST, route);
+	int result = deliver(stack, in, RTN_MULTICAST, route);
+
+	if (result == 0)
+		(*route)->is_local = ours;
+	return result;
 }
 
 static int forward(struct pl_stack *stack, const struct incoming *in, const struct fib_result *found, struct route **made)

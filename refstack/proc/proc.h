@@ -15,6 +15,8 @@ typedef void proc_writer(struct pl_stack *stack, FILE *to);
 	X(fib_trie)                                                                                                            \
 	X(icmp)                                                                                                                \
 	X(igmp)                                                                                                                \
+	X(ip_mr_cache)                                                                                                         \
+	X(ip_mr_vif)                                                                                                           \
 	X(mcfilter)                                                                                                            \
 	X(netstat)                                                                                                             \
 	X(nf_conntrack)                                                                                                        \

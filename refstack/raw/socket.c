@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../ip/icmp.h"
+#include "../ip/mroute.h"
 #include "../ip/output.h"
 
 /* linux/icmp.h has it, and cannot be included with netinet/ip_icmp.h. */
@@ -334,12 +335,18 @@ static int64_t raw_getsockopt(struct sock *sk, int level, int name, void *value,
 	return sockopt_copy_out(value, length, &raw_sk(sk)->filter, sizeof(raw_sk(sk)->filter));
 }
 
+static int64_t raw_close(struct sock *sk, struct pl_call *call)
+{
+	mroute_socket_gone(sk);
+	return datagram_close(sk, call);
+}
+
 const struct proto raw_proto = {
 	.name = "RAW",
 	.type = SOCK_RAW,
 	.size = sizeof(struct raw_sock),
 	.init = raw_init,
-	.close = datagram_close,
+	.close = raw_close,
 	.destroy = drop_pending,
 	.bind = raw_bind,
 	.connect = raw_connect,

@@ -3,6 +3,7 @@
  * numbers that may come as an int or as one byte and may be read back as either: a row each. IP_OPTIONS, the groups and what else
  * is more than a number have functions of their own.
  */
+#include "../ip/mroute.h"
 #include "../netfilter/netfilter.h"
 #include "multicast.h"
 #include "options.h"
@@ -256,6 +257,8 @@ int64_t ip_setsockopt(struct sock *sk, int name, const void *value, socklen_t le
 	int64_t result;
 	int number = 0;
 
+	if (mroute_is_option(name))
+		return mroute_setsockopt(sk, name, value, length);
 	if (name == IP_OPTIONS)
 		return ip_set_header_options(sk, value, length);
 	if (name == IP_IPSEC_POLICY || name == IP_XFRM_POLICY)
@@ -316,6 +319,8 @@ int64_t ip_getsockopt(struct sock *sk, int name, void *value, socklen_t *length)
 		return -EFAULT;
 	if ((int)*length < 0)
 		return -EINVAL;
+	if (mroute_is_option(name))
+		return mroute_getsockopt(sk, name, value, length);
 	if (name == IP_OPTIONS)
 		return ip_get_header_options(sk, value, length);
 	if (name == IP_PKTOPTIONS)

@@ -235,7 +235,7 @@ ACTS(CONF, igmpv2_unsolicited_report_interval, "milliseconds within which an IGM
 ACTS(CONF, igmpv3_unsolicited_report_interval, "milliseconds within which an IGMPv3 report is repeated")
 ACTS(CONF, ignore_routes_with_linkdown, "do not use routes of links without carrier")
 INERT(CONF, log_martians, "log packets with impossible addresses", "the stack prints nothing")
-INERT(CONF, mc_forwarding, "forward multicast", "can only be read; a multicast routing daemon sets it, and there is none")
+ACTS(CONF, mc_forwarding, "forward multicast (all and IF): only to be read; a routing daemon sets it by MRT_INIT and MRT_ADD_VIF")
 ACTS(CONF, medium_id, "number of the medium the link is on, for proxy ARP")
 ACTS(CONF, promote_secondaries, "a secondary address takes the place of its deleted primary (all or IF)")
 ACTS(CONF, proxy_arp, "answer ARP for hosts behind the router (all or IF)")

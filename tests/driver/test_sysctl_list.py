@@ -56,7 +56,8 @@ def read(name):
     field = READ_AS.get(name, FIELDS[name])
     if field is None:
         return True
-    member = r"(?:\.|->|,\s*)" + re.escape(field.split(".")[-1]) + r"\b"
+    # What a rule of the filter was configured with has names of its own.
+    member = r"(?<!config)(?:\.|->|,\s*)" + re.escape(field.split(".")[-1]) + r"\b"
     return re.search(member, CODE) is not None
 
 
