@@ -12,7 +12,7 @@
  *
  * A tun device reserves 64 bytes of headroom. What does not fit an allocation of two pages it puts in whole pages, behind a
  * first page that holds 3712 bytes. TCP puts data that the application sends in page fragments, charged by the byte, beside a
- * head from the small pool.
+ * head from the small pool. A tap device puts a frame for which a page is enough into a piece of one, charged by the cache line.
  *
  * The block behind a pktbuf here is contiguous, whatever Linux's layout; only these figures follow Linux.
  */
@@ -54,15 +54,25 @@ uint32_t truesize_linear(size_t length)
 	return (uint32_t)(SKB_OVERHEAD + head_allocation(length));
 }
 
-uint32_t truesize_received(size_t length)
+/* Whether it comes in a piece of a page. */
+static bool in_page(size_t length, bool ethernet)
 {
+	return ethernet && round_up(TUN_HEADROOM + length, CACHE_LINE) + SKB_SHARED_INFO <= PAGE;
+}
+
+uint32_t truesize_received(size_t length, bool ethernet)
+{
+	if (in_page(length, ethernet))
+		return (uint32_t)(SKB_OVERHEAD + round_up(TUN_HEADROOM + length, CACHE_LINE) + SKB_SHARED_INFO);
 	if (length <= TUN_LINEAR_MAX)
 		return truesize_linear(TUN_HEADROOM + length);
 	return (uint32_t)(SKB_OVERHEAD + PAGE + round_up(length - TUN_PAGED_HEAD, PAGE));
 }
 
-uint32_t tailroom_received(size_t length)
+uint32_t tailroom_received(size_t length, bool ethernet)
 {
+	if (in_page(length, ethernet))
+		return (uint32_t)(round_up(TUN_HEADROOM + length, CACHE_LINE) - TUN_HEADROOM - length);
 	if (length > TUN_LINEAR_MAX)
 		return 0;
 	return (uint32_t)(head_allocation(TUN_HEADROOM + length) - SKB_SHARED_INFO - TUN_HEADROOM - length);

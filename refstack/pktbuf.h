@@ -111,8 +111,9 @@ struct pktbuf *pktbuf_queue_pop(struct pktbuf_queue *queue);
 void pktbuf_queue_purge(struct pl_stack *stack, struct pktbuf_queue *queue);
 
 /* The accounting rules. */
-uint32_t truesize_received(size_t length);		/* a packet that a tun device hands in */
-uint32_t tailroom_received(size_t length);
+/* A packet that a tun device hands in, or, with its Ethernet header, a tap device. */
+uint32_t truesize_received(size_t length, bool ethernet);
+uint32_t tailroom_received(size_t length, bool ethernet);
 uint32_t truesize_linear(size_t length);		/* a packet built with alloc_skb(length) */
 uint32_t truesize_tcp_data(uint32_t length);		/* a TCP send-queue buffer holding `length` bytes in page fragments */
 

@@ -135,6 +135,8 @@ bool route_valid(const struct pl_stack *stack, const struct route *route);
 struct flow sock_flow(const struct sock *sk);	/* of a connected socket's packets */
 /* The route of a connected socket, looked up again when it is stale; NULL and *error when there is none. Not held. */
 struct route *sock_route(struct sock *sk, int *error);
+/* A call that had a datagram socket to itself ends: if it keeps a route, that is a good one from now on, or none (ip4_datagram_release_cb). */
+void sock_route_refresh(struct sock *sk);
 uint32_t route_mtu(const struct pl_stack *stack, const struct route *route);	/* dst_mtu: learnt, locked or the link's */
 /* For packets passing through: what was learnt of the path counts only where ip_forward_use_pmtu says so, or it is locked. */
 uint32_t route_forward_mtu(const struct pl_stack *stack, const struct route *route);

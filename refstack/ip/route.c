@@ -240,6 +240,12 @@ struct route *sock_route(struct sock *sk, int *error)
 	return sk->route;
 }
 
+void sock_route_refresh(struct sock *sk)
+{
+	if (sk->route)
+		sock_route(sk, NULL);
+}
+
 /* --- what a route says -------------------------------------------------------------------------------------------- */
 
 #define IP_MAX_MTU 65535u

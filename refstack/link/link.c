@@ -354,8 +354,8 @@ int pl_link_input_gso(struct pl_stack *stack, int ifindex, const void *bytes, si
 	}
 	if (length)
 		memcpy(pktbuf_put(packet, length), bytes, length);
-	packet->truesize = truesize_received(length);
-	packet->tailroom = tailroom_received(length);
+	packet->truesize = truesize_received(length, link->kind == PL_LINK_ETHERNET);
+	packet->tailroom = tailroom_received(length, link->kind == PL_LINK_ETHERNET);
 	packet->arrival = stack->now;
 	packet->link = link;
 	packet->input_ifindex = link->ifindex;

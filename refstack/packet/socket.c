@@ -49,7 +49,7 @@ static void give(struct sock *sk, const struct link *link, const struct pktbuf *
 	}
 	if (length)
 		memcpy(at + header, packet->data, length);
-	copy->truesize = truesize_received(header + length);
+	copy->truesize = truesize_received(header + length, link->kind == PL_LINK_ETHERNET);
 	if (sk->receive_allocated >= (uint32_t)sk->receive_buffer || sk->shutdown & RCV_SHUTDOWN) {
 		sk->drops++;
 		pktbuf_free(sk->stack, copy);

@@ -201,6 +201,7 @@ static int64_t ping_sendmsg(struct sock *sk, struct pl_call *call, const struct 
 		datagram_probe(sk, &send);
 	else if (!result)
 		result = send_request(sk, msg, length, &send);
+	sock_route_refresh(sk);
 	datagram_send_end(sk, &send);
 	return result ? result : (int64_t)length;
 }

@@ -246,6 +246,7 @@ static int64_t append(struct sock *sk, const struct msghdr *msg, size_t length, 
 	}
 	if (result)
 		drop_pending(sk);
+	sock_route_refresh(sk);
 	return result;
 }
 

@@ -140,6 +140,7 @@ int64_t datagram_ioctl(struct sock *sk, unsigned long request, void *argument)
 int64_t datagram_shutdown(struct sock *sk, int how)
 {
 	sk->shutdown |= (uint8_t)(how + 1);
+	sock_route_refresh(sk);
 	sock_state_change(sk);
 	return sk->state == TCP_CLOSE ? -ENOTCONN : 0;
 }

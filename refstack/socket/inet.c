@@ -87,6 +87,8 @@ bool port_reserved(const struct pl_stack *stack, uint16_t port)
 int64_t inet_getname(struct sock *sk, struct sockaddr_in *address, bool peer)
 {
 	*address = (struct sockaddr_in){ .sin_family = AF_INET };
+	if (sk->type != SOCK_STREAM)
+		sock_route_refresh(sk);
 	if (peer) {
 		if (!sk->remote_port || sk->state == TCP_CLOSE || sk->state == TCP_SYN_SENT)
 			return -ENOTCONN;

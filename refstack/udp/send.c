@@ -313,8 +313,11 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 		return -EMSGSIZE;
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	if (up->cork.pending)
-		return append(sk, msg, length, flags, more);
+	if (up->cork.pending) {
+		result = append(sk, msg, length, flags, more);
+		sock_route_refresh(sk);
+		return result;
+	}
 	datagram_send_begin(sk, &send, call, flags);
 	result = prepare(sk, msg, flags, &send, &port);
 	if (!result && flags & MSG_PROBE_ONLY) {
@@ -323,15 +326,15 @@ int64_t udp_sendmsg(struct sock *sk, struct pl_call *call, const struct msghdr *
 		return (int64_t)length;
 	}
 	if (!result && more) {
+		up->last_cork.destination = send.destination;
+		up->last_cork.source = send.source;
+		up->last_cork.port = port;
 		/* Too much is too much even with an error pending, which the next call tells. */
 		result = check_size(sk, &send, length);
 		if (!result)
 			result = datagram_may_send(sk, &send);
 		if (!result) {
 			up->cork = (struct udp_cork){ .pending = true, .send = send, .port = port };
-			up->last_cork.destination = send.destination;
-			up->last_cork.source = send.source;
-			up->last_cork.port = port;
 			return append(sk, msg, length, flags, true);
 		}
 	}

@@ -60,7 +60,8 @@ static int64_t udp_connect(struct sock *sk, struct pl_call *call, const struct s
 		return result;
 	udp_sk(sk)->last_cork.port = 0;
 	/* As Linux has it, what is still collected goes to the new peer, over the route that it had. */
-	cork->send.destination = cork->send.hop = sk->remote;
+	if (!cork->send.options || !cork->send.options->source_route)
+		cork->send.destination = cork->send.hop = sk->remote;
 	cork->send.source = sk->source;
 	cork->port = sk->remote_port;
 	return 0;
@@ -99,6 +100,7 @@ static int64_t set_option(struct sock *sk, int name, int value)
 		up->corked = value;
 		if (!value)
 			udp_push_pending(sk);
+		sock_route_refresh(sk);
 		return 0;
 	case OPT_ENCAP:
 		if (value != 0 && value != 2 && value != 3)	/* UDP_ENCAP_ESPINUDP, UDP_ENCAP_L2TPINUDP */

@@ -12,8 +12,21 @@ Test(pktbuf, truesize_of_received_packets)
 			 { 11944, 16640 }, { 65192, 69888 } };
 
 	for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)
-		cr_assert_eq(truesize_received(measured[i].length), measured[i].truesize, "%zu: %u", measured[i].length,
-			     truesize_received(measured[i].length));
+		cr_assert_eq(truesize_received(measured[i].length, false), measured[i].truesize, "%zu: %u", measured[i].length,
+			     truesize_received(measured[i].length, false));
+}
+
+/* The same for frames (Ethernet header included) written to a tap device. */
+Test(pktbuf, truesize_of_received_frames)
+{
+	static const struct {
+		size_t length;
+		uint32_t truesize;
+	} measured[] = { { 43, 704 }, { 92, 768 }, { 128, 768 }, { 129, 832 }, { 542, 1216 }, { 1042, 1728 }, { 1514, 2176 } };
+
+	for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)
+		cr_assert_eq(truesize_received(measured[i].length, true), measured[i].truesize, "%zu: %u", measured[i].length,
+			     truesize_received(measured[i].length, true));
 }
 
 Test(pktbuf, accessor_stays_inside)
