@@ -101,7 +101,6 @@ static int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *request)
 struct link_change {
 	unsigned mtu;
 	const uint8_t *hwaddr;
-	bool no_ipv6_address;
 	bool up;
 };
 
@@ -121,14 +120,6 @@ static int link_change(struct mnl_socket *socket, int ifindex, const struct link
 		mnl_attr_put_u32(request, IFLA_MTU, change->mtu);
 	if (change->hwaddr)
 		mnl_attr_put(request, IFLA_ADDRESS, 6, change->hwaddr);
-	if (change->no_ipv6_address) {
-		struct nlattr *families = mnl_attr_nest_start(request, IFLA_AF_SPEC);
-		struct nlattr *ipv6 = mnl_attr_nest_start(request, AF_INET6);
-
-		mnl_attr_put_u8(request, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-		mnl_attr_nest_end(request, ipv6);
-		mnl_attr_nest_end(request, families);
-	}
 	return netlink_ask(socket, request);
 }
 
@@ -259,7 +250,6 @@ static int link_bring_up(struct mnl_socket *socket, struct kernel_link *link, un
 
 	if (status < 0)
 		return status;
-	link_change(socket, link->ifindex, &(struct link_change){ .no_ipv6_address = true });
 	return link_change(socket, link->ifindex, &(struct link_change){ .up = true });
 }
 
@@ -298,6 +288,21 @@ static int link_make(struct mnl_socket *socket, struct kernel_link *link, unsign
 	return 0;
 }
 
+/*
+ * Links get no IPv6 addresses of themselves, and so have nothing to say to IPv6 routers: neither now nor when IPv6 begins anew on them,
+ * as it does when an MTU grows beyond its least. A kernel without IPv6 has no such file.
+ */
+static void no_ipv6_addresses(void)
+{
+	int file = open("/proc/sys/net/ipv6/conf/default/addr_gen_mode", O_WRONLY | O_CLOEXEC);
+
+	if (file < 0)
+		return;
+	if (dprintf(file, "%d\n", IN6_ADDR_GEN_MODE_NONE) < 0)
+		errno = 0;	/* such packets are then seen, and reported */
+	close(file);
+}
+
 static int links_make(struct mnl_socket *socket, struct kernel_target *kernel, const struct target_config *config,
 		      bool capture, struct arena *arena, const char **error)
 {
@@ -305,6 +310,7 @@ static int links_make(struct mnl_socket *socket, struct kernel_target *kernel, c
 
 	if (status < 0)
 		return fail(arena, error, status, "lo", "bring it up");
+	no_ipv6_addresses();
 	for (unsigned i = 0; i < config->links; i++) {
 		struct target_link from = config->link[i];
 

@@ -1,8 +1,9 @@
 /*
  * Segments that leave without a connection behind them: resets, and acknowledgements for handshakes and for TIME-WAIT.
  *
- * They carry no data and few options, have DF set and identification 0, and echo the type of service of what they answer.
+ * They carry no data and few options, have DF set and identification 0, and echo type of service and IP options of what they answer.
  */
+#include "../ip/options.h"
 #include "conn.h"
 
 struct detached {
@@ -11,7 +12,7 @@ struct detached {
 	uint8_t tos;
 	uint32_t mark, priority;
 	int link;
-	struct sock *sk;
+	const struct pktbuf *answered;	/* whose IP options are echoed; NULL: none are */
 };
 
 /* The mark of what is answered, where that is reflected, goes before that of the connection. */
@@ -22,7 +23,12 @@ static uint32_t answer_mark(const struct pl_stack *stack, const struct tcp_segme
 
 static void send_detached(struct pl_stack *stack, const struct detached *d)
 {
-	struct pktbuf *packet = pktbuf_new(stack, IP_HEADROOM + TCP_MAX_HEADER, 0);
+	struct pktbuf *packet;
+	struct ip_options echoed = { 0 };
+
+	if (d->answered && !options_echo(stack, d->answered, &echoed))
+		return;
+	packet = pktbuf_new(stack, IP_HEADROOM + TCP_MAX_HEADER, 0);
 	if (!packet)
 		return;
 	tcp_header_push(packet, &d->header, &d->options);
@@ -37,6 +43,7 @@ static void send_detached(struct pl_stack *stack, const struct detached *d)
 		.id = 0,
 		.mark = d->mark,
 		.output_link = d->link,
+		.options = echoed.length ? &echoed : NULL,
 	};
 	COUNT(stack, Tcp, OutSegs);
 	ip_send_packet(stack, packet, &send);
@@ -86,7 +93,7 @@ void tcp_send_reset(struct pl_stack *stack, struct tcp_sock *tp, const struct tc
 	/* A segment for nobody may still have come to an address that is not ours (a group's, a broadcast). */
 	if (!tp && segment->packet->route && segment->packet->route->type != RTN_LOCAL)
 		return;
-	struct detached d = { .header = answer(segment), .tos = segment->ip_tos & ~3 };
+	struct detached d = { .header = answer(segment), .answered = segment->packet, .tos = segment->ip_tos & ~3 };
 	d.options.md5 = reset_key(stack, tp, segment, &refused);
 	if (refused)
 		return;
@@ -112,6 +119,7 @@ void tcp_timewait_ack(struct tcp_timewait *tw, const struct tcp_segment *segment
 {
 	struct detached d = {
 		.header = answer(segment),
+		.answered = segment->packet,
 		.tos = tw->tos,
 		.mark = answer_mark(tw->stack, segment, tw->mark),
 		.priority = tw->priority,
@@ -135,7 +143,7 @@ void tcp_request_ack(struct tcp_request *request, const struct tcp_segment *segm
 {
 	struct pl_stack *stack = request->listener->sk.stack;
 	const struct tcp_sock *child = request->fastopen;
-	struct detached d = { .header = answer(segment), .tos = segment->ip_tos & ~3 };
+	struct detached d = { .header = answer(segment), .answered = segment->packet, .tos = segment->ip_tos & ~3 };
 	/* A Fast Open child may have sent data after its SYN-ACK. */
 	d.header.seq = child ? child->snd_nxt : request->snt_isn + 1;
 	d.header.ack = request->rcv_nxt;

@@ -199,7 +199,7 @@ static bool udp_receive(struct pl_stack *stack, struct pktbuf *packet)
 	const struct udphdr *header = pktbuf_at(packet, 0, sizeof(*header));
 	bool lite = is_lite(packet);
 	uint16_t source_port, port;
-	struct sock *sk;
+	struct sock *sk, *early = NULL;
 
 	if (!header || ntohs(header->len) > pktbuf_length(packet) || (!lite && ntohs(header->len) < sizeof(*header))) {
 		drop(stack, packet);
@@ -213,16 +213,20 @@ static bool udp_receive(struct pl_stack *stack, struct pktbuf *packet)
 		drop_checksum(stack, packet);
 		return true;
 	}
-	if (packet->route && (packet->route->type == RTN_BROADCAST || packet->route->type == RTN_MULTICAST)) {
+	sk = nf_assigned_socket(packet);
+	if (!sk && !lite && stack->sysctl.ip_early_demux && !packet->frag_max_size)
+		early = udp_early(stack, packet);
+	if (!sk && !early && packet->route && (packet->route->type == RTN_BROADCAST || packet->route->type == RTN_MULTICAST)) {
 		deliver_multicast(stack, packet, source_port, port);
 		return true;
 	}
-	sk = nf_assigned_socket(packet);
+	if (early) {		/* found before the way was: it has the datagram alone, even one to a group */
+		sock_arrival_keep(early, packet, true);
+		sk = early;
+	}
 	if (!sk)
 		sk = udp_lookup(stack, lite, ip_source(packet), source_port, ip_destination(packet), port, packet->input_ifindex,
 				packet);
-	if (sk && !lite && stack->sysctl.ip_early_demux && sk == udp_early(stack, packet))
-		sock_arrival_keep(sk, packet, true);
 	if (sk)
 		deliver(stack, sk, packet);
 	else
