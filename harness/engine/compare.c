@@ -267,13 +267,15 @@ static void lone_packet(struct compare *compare, unsigned which, const struct si
 		diverge(compare, packet->entry->time, packet->entry, packet, NULL, NULL, reason);
 }
 
+/* The flow of the side that is this one of the other. */
 static struct side_flow *flow_counterpart(const struct side *side, const struct side_flow *flow)
 {
 	for (struct side_flow *other = side->flows; other; other = other->next)
 		if (other->protocol == flow->protocol && other->local.s_addr == flow->local.s_addr &&
 		    other->link == flow->link && other->remote.s_addr == flow->remote.s_addr &&
 		    other->named_port == flow->named_port && other->remote_port == flow->remote_port &&
-		    (other->echo_id == flow->echo_id || (other->echo_id >= EPHEMERAL && flow->echo_id >= EPHEMERAL)))
+		    (other->echo_id == flow->echo_id ||
+		     (side_chose(side, other->echo_id) && side_chose(side, flow->echo_id))))
 			return other;
 	return NULL;
 }
@@ -325,8 +327,8 @@ static bool ends_with(const char *start, const char *at, const char *word)
 /* Whether two numbers that stand at the same place may differ there. */
 static bool numbers_fit(struct compare *compare, const char *start, const char *at, long long first, long long second)
 {
-	if (ends_with(start, at, "htons(") && first >= EPHEMERAL && second >= EPHEMERAL && first <= UINT16_MAX &&
-	    second <= UINT16_MAX) {
+	if (ends_with(start, at, "htons(") && first >= 0 && second >= 0 && first <= UINT16_MAX && second <= UINT16_MAX &&
+	    side_chose(&compare->side[0], (uint16_t)first) && side_chose(&compare->side[1], (uint16_t)second)) {
 		uint16_t a = (uint16_t)first, b = (uint16_t)second;
 
 		if (side_port(&compare->side[0], a) != a || side_port(&compare->side[1], b) != b)
@@ -505,11 +507,13 @@ void trace_compare(const struct script *script, const struct trace *first, const
 {
 	struct compare compare = { .script = script, .exact = first_virtual && second_virtual, .arena = arena,
 				   .divergence = divergence };
+	const uint8_t *named;
 
 	*divergence = (struct divergence){ .same = true };
 	compare.tolerance = script_tolerance(script, arena);
-	side_make(&compare.side[0], first, first_name, first_virtual, arena);
-	side_make(&compare.side[1], second, second_name, second_virtual, arena);
+	named = script_numbers(script, arena);
+	side_make(&compare.side[0], first, first_name, first_virtual, named, arena);
+	side_make(&compare.side[1], second, second_name, second_virtual, named, arena);
 	compare_calls(&compare);
 	compare_commands(&compare);
 	compare_flows(&compare);

@@ -38,10 +38,19 @@ struct side {
 	const struct trace *trace;
 	struct side_flow *flows, **tail;
 	unsigned chosen_ports;
+	const uint8_t *named;		/* bit per number: the script's text has it */
 };
+/* The numbers up to 65535 that the script's text has, as struct side wants them. */
+const uint8_t *script_numbers(const struct script *script, struct arena *arena);
+/* Is a port, or an identifier of echoes, one that the stack chose? A filter that translates may take any that the script does not name. */
+static inline bool side_chose(const struct side *side, uint16_t number)
+{
+	return number >= EPHEMERAL || (number && !(side->named[number / 8] >> number % 8 & 1));
+}
 
 /* Take a trace apart into flows of named packets. */
-void side_make(struct side *side, const struct trace *trace, const char *name, bool is_virtual, struct arena *arena);
+void side_make(struct side *side, const struct trace *trace, const char *name, bool is_virtual, const uint8_t *named,
+	       struct arena *arena);
 /* The stand-in of a local port that the stack chose; the port itself when it did not. */
 uint16_t side_port(const struct side *side, uint16_t port);
 

@@ -46,7 +46,7 @@ static void move(struct layer *layer, enum wire_field field, uint32_t offset)
 /* --- flows ---------------------------------------------------------------------------------------------------------------- */
 uint16_t side_port(const struct side *side, uint16_t port)
 {
-	for (const struct side_flow *flow = side->flows; port >= EPHEMERAL && flow; flow = flow->next)
+	for (const struct side_flow *flow = side->flows; side_chose(side, port) && flow; flow = flow->next)
 		if (flow->local_port == port)
 			return flow->named_port;
 	return port;
@@ -71,7 +71,7 @@ static struct side_flow *flow_make(struct side *side, const struct side_flow *ke
 	*flow = *key;
 	flow->tail = &flow->packets;
 	flow->named_port = named;
-	if (key->local_port >= EPHEMERAL && named == key->local_port)
+	if (side_chose(side, key->local_port) && named == key->local_port)
 		flow->named_port = (uint16_t)(EPHEMERAL + side->chosen_ports++);
 	*side->tail = flow;
 	side->tail = &flow->next;
@@ -279,7 +279,7 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 		name_ip_timestamps(side, packet->entry, ip);
 	if (ports)
 		wire_set(transport, ports->source, flow->named_port);
-	if (transport && transport->kind == LAYER_ICMP && flow->echo_id >= EPHEMERAL)
+	if (transport && transport->kind == LAYER_ICMP && side_chose(side, flow->echo_id))
 		wire_set(transport, WF_ICMP_ID, EPHEMERAL);
 	if (transport && transport->kind == LAYER_ICMP) {
 		name_time_of_day(side, packet->entry, transport, WF_ICMP_RECEIVE);
@@ -296,9 +296,28 @@ static void packet_name(struct side *side, struct side_flow *flow, struct side_p
 		name_id(flow, ip);	/* after the sequence number: a new connection has ids of its own */
 }
 
-void side_make(struct side *side, const struct trace *trace, const char *name, bool is_virtual, struct arena *arena)
+const uint8_t *script_numbers(const struct script *script, struct arena *arena)
 {
-	*side = (struct side){ .name = name, .is_virtual = is_virtual, .trace = trace };
+	uint8_t *named = arena_alloc(arena, (UINT16_MAX + 1) / 8);
+	const char *at = script->text, *end = at + script->length;
+
+	while (at < end) {
+		unsigned long number = 0;
+
+		for (; at < end && (*at < '0' || *at > '9'); at++)
+			;
+		for (; at < end && *at >= '0' && *at <= '9'; at++)
+			number = number > UINT16_MAX ? number : number * 10 + (unsigned long)(*at - '0');
+		if (number <= UINT16_MAX)
+			named[number / 8] |= (uint8_t)(1u << number % 8);
+	}
+	return named;
+}
+
+void side_make(struct side *side, const struct trace *trace, const char *name, bool is_virtual, const uint8_t *named,
+	       struct arena *arena)
+{
+	*side = (struct side){ .name = name, .is_virtual = is_virtual, .trace = trace, .named = named };
 	side->tail = &side->flows;
 	for (unsigned i = 0; i < trace->count; i++) {
 		const struct trace_entry *entry = &trace->entry[i];

@@ -357,8 +357,16 @@ bool flow_takes_live_packet(struct run *run, struct flow *flow, const struct pac
 		return false;
 	if (is_from_to(&tuple, &flow->live))
 		return true;
-	if (!is_first_of(flow, packet, transport) || !goes_where(&tuple, &asked, remote, flow->live.remote_port))
-		return is_datagram_asked_for(flow, &asked, &tuple);
+	if (!is_first_of(flow, packet, transport) || !goes_where(&tuple, &asked, remote, flow->live.remote_port)) {
+		if (!is_datagram_asked_for(flow, &asked, &tuple))
+			return false;
+		/* Of a flow that only packets speak of, this is what its ports are. */
+		if (flow->state == FLOW_BARE) {
+			flow->live.local_port = tuple.source_port;
+			flow->live.remote_port = tuple.destination_port;
+		}
+		return true;
+	}
 	if (!comes_from(run, flow, &tuple, &asked))
 		return false;
 	flow->live.local = tuple.source;
