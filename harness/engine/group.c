@@ -77,7 +77,7 @@ void run_group(struct run *run)
 	const struct event *event = run->event, *last = event;
 	pl_time deadline = run_now(run);
 	struct member *member;
-	unsigned count = 0;
+	unsigned count = 0, came = 0;
 
 	for (const struct event *next = event; next && next->group == event->group; last = next, next = next->next)
 		count++;
@@ -99,11 +99,21 @@ void run_group(struct run *run)
 			break;
 		calls_finish(run);
 	}
+	for (unsigned i = 0; i < count; i++)
+		came += member[i].done;
 	for (unsigned i = 0; i < count && !run_stopped(run); i++) {
+		unsigned failures = run->result->failures;
+		struct failure *failure;
+
 		if (member[i].done)
 			continue;
 		at_member(run, &member[i]);
 		run_packet_event(run);
+		if (run->result->failures == failures)
+			continue;
+		failure = &run->result->failure[failures];
+		failure->reason = arena_printf(run->arena, "%s; of the %u packets that may come in any order %u came, this one did not",
+					       failure->reason, count, came);
 	}
 	run->event = last;
 }

@@ -332,9 +332,9 @@ static struct packet *outbound_expected(struct run *run, struct flow *flow)
 	return expected;
 }
 
-/* In what the packet is not what is expected, its time included: NULL, or the first of the *count differences. */
-static const char *outbound_reason(struct run *run, struct flow *flow, struct packet *expected, struct packet *actual,
-				   pl_time at, struct packet_difference difference[DIFFERENCES], unsigned *count)
+/* In what the packet is not what is expected, its time aside: NULL, or the first of the *count differences. */
+static const char *outbound_differs(struct run *run, struct flow *flow, struct packet *expected, struct packet *actual,
+				    struct packet_difference difference[DIFFERENCES], unsigned *count)
 {
 	const char *reason = checksum_reason(expected, actual);
 	struct packet_rules rules;
@@ -348,12 +348,21 @@ static const char *outbound_reason(struct run *run, struct flow *flow, struct pa
 	if (*count)
 		reason = arena_printf(run->arena, "%s: expected %s, actual %s%s", difference[0].field, difference[0].expected,
 				      difference[0].actual, *count > 1 ? ", and more" : "");
+	return reason;
+}
+
+/* The same, its time included. */
+static const char *outbound_reason(struct run *run, struct flow *flow, struct packet *expected, struct packet *actual,
+				   pl_time at, struct packet_difference difference[DIFFERENCES], unsigned *count)
+{
+	const char *reason = outbound_differs(run, flow, expected, actual, difference, count);
+
 	if (!reason)
 		time_check_outbound(run, at, &reason);
 	return reason;
 }
 
-static void outbound_compare(struct run *run, struct flow *flow, struct packet *actual, pl_time at)
+static void outbound_compare(struct run *run, struct flow *flow, struct packet *actual, const struct sent *sent, pl_time at)
 {
 	const struct packet *said = &run->packet->packet;
 	struct packet *expected = outbound_expected(run, flow);
@@ -366,6 +375,8 @@ static void outbound_compare(struct run *run, struct flow *flow, struct packet *
 	reason = outbound_reason(run, flow, expected, actual, at, difference, &count);
 	if (!reason)
 		return;
+	if (count)
+		reason = arena_printf(run->arena, "%s%s", reason, order_text(run, flow, sent));
 	/* Of a fragment what was cut is shown; bytes that the script does not write are not shown to it either. */
 	if (run->packet->is_fragment && !said->payload)
 		expected->payload = NULL;
@@ -391,25 +402,44 @@ static struct packet *sent_use(struct run *run, struct flow *flow, const struct 
 	return packet;
 }
 
-bool outbound_try(struct run *run, struct flow *flow, struct sent **at)
+/* Whether the packet is what is expected, its time included or aside. What it leaves behind is undone unless it is, and taken. */
+static bool outbound_is(struct run *run, struct flow *flow, const struct sent *sent, bool take)
 {
-	struct sent *sent = *at;
 	struct trace_entry kept = run->result->trace.entry[sent->entry];
 	struct packet_difference difference[DIFFERENCES];
 	struct flow before = *flow;
 	struct packet *expected;
+	bool is = false;
 	unsigned count;
 
-	if (!sent_fits(run, flow, run->packet, sent))
+	if (!sent_fits(run, flow, run->packet, sent)) {
+		*flow = before;
 		return false;
-	expected = outbound_expected(run, flow);
-	if (expected && !outbound_reason(run, flow, expected, sent_use(run, flow, sent), sent->at, difference, &count)) {
-		sent_unlink(run, at);
-		return true;
 	}
+	expected = outbound_expected(run, flow);
+	if (expected && take)
+		is = !outbound_reason(run, flow, expected, sent_use(run, flow, sent), sent->at, difference, &count);
+	else if (expected)
+		is = !outbound_differs(run, flow, expected, sent_use(run, flow, sent), difference, &count);
+	if (is && take)
+		return true;
 	*flow = before;
 	run->result->trace.entry[sent->entry] = kept;
-	return false;
+	return is;
+}
+
+bool outbound_try(struct run *run, struct flow *flow, struct sent **at)
+{
+	bool is = outbound_is(run, flow, *at, true);
+
+	if (is)
+		sent_unlink(run, at);
+	return is;
+}
+
+bool outbound_same(struct run *run, struct flow *flow, const struct sent *sent)
+{
+	return outbound_is(run, flow, sent, false);
 }
 
 static const char *no_packet(struct run *run)
@@ -430,12 +460,15 @@ static void run_outbound(struct run *run, unsigned link)
 	struct flow *flow = flow_for_script_packet(run, said, false, link);
 	pl_time deadline = patience(run), at = 0;
 	struct packet *whole = NULL;
+	const struct sent *first = NULL;
 	size_t wanted = said->payload_given ? said->payload_length : 0, piece = 0;
 
 	do {
 		struct sent *sent = sent_wait(run, flow, run->packet, deadline);
 		struct packet *packet;
 
+		if (!first)
+			first = sent;
 		if (run_stopped(run))
 			return;
 		if (!sent && whole)
@@ -459,7 +492,7 @@ static void run_outbound(struct run *run, unsigned link)
 		 !run->packet->is_fragment);
 	if (run->event->time.kind != TIME_ANY)
 		run->happened = at;
-	outbound_compare(run, flow, whole, at);
+	outbound_compare(run, flow, whole, first, at);
 }
 
 /* --- observing ------------------------------------------------------------------------------------------------------------ */

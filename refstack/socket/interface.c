@@ -24,8 +24,6 @@ static int64_t list_addresses(struct pl_stack *stack, void *argument)
 	if (!argument)
 		return -EFAULT;
 	memcpy(&conf, argument, sizeof(conf));
-	if (conf.ifc_len < 0)
-		return -EINVAL;
 	for (struct link *link = stack->links; link; link = link->next) {
 		for (struct inet_address *own = link->ipv4 ? link->ipv4->addresses : NULL; own; own = own->next) {
 			struct ifreq entry = { 0 };

@@ -474,6 +474,21 @@ def test_rows_of_a_table_are_reported_by_name(tmp_path):
     assert plumbline('run', f'{path}[right]').returncode == 0
 
 
+def test_packets_in_another_order_are_told_as_such(tmp_path):
+    two = '0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 connect(3, ..., ...) = 0\n+0 write(3, "aa", 2) = 2\n+0 write(3, "bbb", 3) = 3\n'
+    (_, verdict, at, said), = reasons(tmp_path, two + '+0 > udp (3)\n+0 > udp (2)\n')
+    assert (verdict, at) == ('fail', 5)
+    assert said == ('outbound packet: payload length: expected 3, actual 2; packets came in another order: the one expected here at '
+                    '0.000003, this one is expected in line 6')
+    # One that is not sent at all, and one that nobody expects.
+    (_, _, at, said), = reasons(tmp_path, two + '+0 > udp (1)\n+0 > udp (2)\n+0 > udp (3)\n')
+    assert (at, said) == (5, 'outbound packet: payload length: expected 1, actual 2; it is what line 6 expects')
+    (_, _, at, said), = reasons(tmp_path, two + '+0 > udp (3)\n')
+    assert (at, said) == (5, 'outbound packet: payload length: expected 3, actual 2; packets came in another order: the one expected '
+                             'here came at 0.000003')
+    assert [line[1] for line in reasons(tmp_path, two + 'any order {\n+0 > udp (3)\n+0 > udp (2)\n}\n')] == ['pass']
+
+
 @pytest.mark.parametrize('text,line,reason', [
     ('0 sysctl net.ipv4.ip_default_ttl == 65\n', 1, 'sysctl net.ipv4.ip_default_ttl: expected "65", actual "64"'),
     ('0 sysctl net.ipv4.ip_default_ttl = 300\n', 1,
@@ -483,7 +498,8 @@ def test_rows_of_a_table_are_reported_by_name(tmp_path):
     ('0 let n = 0\n+0 let m = (1 / n)\n', 2, 'let m: the arithmetic has no result (a division by zero?)'),
     ('if target == kernel { 0 let m = 1 }\n0 let n = m\n', 2, 'let n: unknown symbol m'),
     ('0 < udp 1 > 9 (1)\nany order {\n+0 > icmp echo_reply\n+0 > icmp unreachable port_unreachable [udp 1 > 9 (1)]\n}\n', 3,
-     'outbound packet: timed out waiting for packet; none came until 2.000001'),
+     'outbound packet: timed out waiting for packet; none came until 2.000001; of the 2 packets that may come in any order 1 came, '
+     'this one did not'),
     ('0 < fragment 0:16 of udp (2)\n', 1,
      'the fragment cannot be made: the datagram has 10 bytes behind its IP header, no fragment reaches to 16'),
     ('0 < arp who-has 10.0.0.1\n', 1, 'tun0 is no Ethernet link (--link=NAME,ethernet)'),
