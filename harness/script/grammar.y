@@ -18,13 +18,16 @@
 #undef YYMAXDEPTH
 #define YYMAXDEPTH SCRIPT_YYMAXDEPTH
 
+/* What a word of a table or a loop stands for has the place of its own text: it may stand before what it is used in. */
 #define YYLLOC_DEFAULT(current, rhs, n)                                                                                        \
 	do {                                                                                                                   \
 		if (n) {                                                                                                       \
 			(current) = YYRHSLOC(rhs, 1);                                                                          \
-			(current).end_line = YYRHSLOC(rhs, n).end_line;                                                        \
-			(current).end_column = YYRHSLOC(rhs, n).end_column;                                                    \
-			(current).end = YYRHSLOC(rhs, n).end;                                                                  \
+			if (YYRHSLOC(rhs, n).in == (current).in && YYRHSLOC(rhs, n).end >= (current).end) {                    \
+				(current).end_line = YYRHSLOC(rhs, n).end_line;                                                \
+				(current).end_column = YYRHSLOC(rhs, n).end_column;                                            \
+				(current).end = YYRHSLOC(rhs, n).end;                                                          \
+			}                                                                                                      \
 		} else {                                                                                                       \
 			(current) = YYRHSLOC(rhs, 0);                                                                          \
 			(current).line = (current).end_line;                                                                   \

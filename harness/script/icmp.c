@@ -143,6 +143,6 @@ struct body *body_icmp(struct parse *parse, struct icmp_text text, struct items 
 		body_payload(parse, body, payload);
 	else if (payload.given)
 		parse_error(parse, &payload.place, "[raw (N)] before the contents",
-			    "only a message that quotes nothing has contents of its own");
+			    "only a message that quotes nothing, or that has extensions, has contents of its own");
 	return body;
 }
