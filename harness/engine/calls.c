@@ -23,19 +23,10 @@ static struct flow *flow_of(const struct marshalled *m)
 	return NULL;
 }
 
-/* connect(), sendto() and sendmsg() with an address name the far end; AF_UNSPEC undoes it. Before the call: it sends. */
-static void effect_connect(const struct marshalled *m)
+/* An address that a call connects or sends to names the far end; AF_UNSPEC undoes it. */
+static void destination(struct flow *flow, const struct sockaddr_in *address)
 {
-	struct flow *flow = flow_of(m);
-	const struct sockaddr_in *address = NULL;
-
-	for (unsigned i = 0; i < m->spec->arguments; i++) {
-		if (m->row->arg[i] == PL_ARG_SOCKADDR_IN)
-			address = m->memory[i];
-		else if (m->row->arg[i] == PL_ARG_MSG_IN)
-			address = ((const struct msghdr *)m->memory[i])->msg_name;
-	}
-	if (!flow || !address)
+	if (!address)
 		return;
 	if (address->sin_family == AF_UNSPEC) {
 		flow->state = FLOW_NEW;
@@ -52,6 +43,23 @@ static void effect_connect(const struct marshalled *m)
 	memset(&flow->script, 0, sizeof(flow->script));
 	flow->live.remote = address->sin_addr;
 	flow->live.remote_port = ntohs(address->sin_port);
+}
+
+/* connect(), sendto(), sendmsg() and sendmmsg(), before the call: it sends. */
+static void effect_connect(const struct marshalled *m)
+{
+	struct flow *flow = flow_of(m);
+
+	for (unsigned i = 0; flow && i < m->spec->arguments; i++) {
+		const struct mmsghdr *messages = m->memory[i];
+
+		if (m->row->arg[i] == PL_ARG_SOCKADDR_IN)
+			destination(flow, m->memory[i]);
+		else if (m->row->arg[i] == PL_ARG_MSG_IN && m->memory[i])
+			destination(flow, ((const struct msghdr *)m->memory[i])->msg_name);
+		for (unsigned j = 0; m->row->arg[i] == PL_ARG_MMSG_IN && messages && j < m->spec->argument[i]->members; j++)
+			destination(flow, messages[j].msg_hdr.msg_name);
+	}
 }
 
 static void effect_socket(struct run *run, const struct marshalled *m, int script_fd)

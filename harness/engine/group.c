@@ -112,7 +112,8 @@ void run_group(struct run *run)
 		if (run->result->failures == failures)
 			continue;
 		failure = &run->result->failure[failures];
-		failure->reason = arena_printf(run->arena, "%s; of the %u packets that may come in any order %u came, this one did not",
+		failure->reason = arena_printf(run->arena,
+					       "%s; of the %u packets that may come in any order %u came, this one did not",
 					       failure->reason, count, came);
 	}
 	run->event = last;

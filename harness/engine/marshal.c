@@ -20,6 +20,7 @@ const struct call_rule call_rules[PL_OP_COUNT] = {
 	[PL_OP_connect] = { .effect = EFFECT_CONNECT },
 	[PL_OP_sendto] = { .effect = EFFECT_CONNECT },
 	[PL_OP_sendmsg] = { .effect = EFFECT_CONNECT },
+	[PL_OP_sendmmsg] = { .effect = EFFECT_CONNECT },
 	[PL_OP_close] = { .effect = EFFECT_CLOSE },
 	[PL_OP_dup] = { .effect = EFFECT_DUP, .gives_descriptor = true },
 	[PL_OP_epoll_create] = { .effect = EFFECT_DESCRIPTOR, .gives_descriptor = true },
@@ -136,7 +137,8 @@ bool marshal_address(struct marshalled *m, const struct expr *expr, struct socka
 		return true;
 	}
 	if (expr->kind == EXPR_STRUCT)
-		return type_build(m->run, type_by_members(expr), expr, (uint8_t *)address, sizeof(*address), &length, error);
+		return type_build(m->run, type_by_members(expr), expr, (uint8_t *)address, sizeof(struct sockaddr_storage), &length,
+				  error);
 	if (!eval_int(m->run, expr, &value, error))
 		return false;
 	address->sin_family = (sa_family_t)value;	/* only the family, as in connect(3, AF_UNSPEC, ...) */
@@ -209,7 +211,8 @@ static void print_sockaddr_out(struct marshalled *m, unsigned i, const struct ex
 	if (!m->memory[i] || !length || m->call.result < 0 || !*length)
 		expr_print(m->run, expr, text);
 	else
-		type_print(m->run, &type_sockaddr, m->memory[i], *length < m->room[i] ? *length : m->room[i], text);
+		type_print(m->run, expr->kind == EXPR_STRUCT && type_by_members(expr) ? type_by_members(expr) : &type_sockaddr,
+			   m->memory[i], *length < m->room[i] ? *length : m->room[i], text);
 }
 
 static void print_socklen_inout(struct marshalled *m, unsigned i, const struct expr *expr, struct text *text)

@@ -42,6 +42,7 @@ const struct expr *marshal_argument(const struct marshalled *m, unsigned i);	/* 
 bool marshal_is_null(const struct marshalled *m, const struct expr *expr);
 bool marshal_size_after(struct marshalled *m, unsigned i, size_t *size);	/* that the argument behind a buffer gives it */
 struct sockaddr_in;
+/* An address as the script gives it; there is room for a struct sockaddr_storage. */
 bool marshal_address(struct marshalled *m, const struct expr *expr, struct sockaddr_in *address, const char **error);
 bool marshal_bytes(struct marshalled *m, const struct expr *expr, size_t size, void *to, const char **error);
 void marshal_print_bytes(const uint8_t *bytes, size_t length, struct text *text);	/* "..." when they are zeros */

@@ -235,7 +235,8 @@ static void check_one_control(struct marshalled *m, const struct expr *expr, con
 	}
 	if (!data)
 		return;
-	if (data->value->kind != EXPR_ELLIPSIS && type_build(m->run, type, data->value, wanted_bytes, sizeof(wanted_bytes), &wanted, &error) && wanted != actual) {
+	if (data->value->kind != EXPR_ELLIPSIS &&
+	    type_build(m->run, type, data->value, wanted_bytes, sizeof(wanted_bytes), &wanted, &error) && wanted != actual) {
 		text_add(text, "%s: expected %zu bytes of data, actual %zu\n", name, wanted, actual);
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
- * Packets in another order than the script has them. A packet that is not the expected one may be one that is expected later, and the
- * expected one may be there already: a failure says so, since neither the two packets nor their fields do.
+ * Packets in another order than the script has them. A packet that is not the expected one may be one that is expected later, and
+ * the expected one may be there already: a failure says so, since neither the two packets nor their fields do.
  */
 #include "run.h"
 
@@ -43,7 +43,8 @@ const char *order_text(struct run *run, struct flow *flow, const struct sent *se
 	expected = expected_elsewhere(run, flow);
 	event = event_expecting(run, flow, sent);
 	if (expected && event)
-		return arena_printf(run->arena, "; packets came in another order: the one expected here at %.6f, this one is expected in line %d",
+		return arena_printf(run->arena,
+				    "; packets came in another order: the one expected here at %.6f, this one is expected in line %d",
 				    (double)expected->at / 1e9, event->span.line);
 	if (expected)
 		return arena_printf(run->arena, "; packets came in another order: the one expected here came at %.6f",

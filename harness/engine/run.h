@@ -237,7 +237,7 @@ bool outbound_try(struct run *run, struct flow *flow, struct sent **at);
 /* Whether a packet that was sent is what the event at hand expects, its time aside. Nothing is changed. */
 bool outbound_same(struct run *run, struct flow *flow, const struct sent *sent);
 
-/* order.c: what to say besides of a packet that is not the expected one: "", or that it is expected elsewhere, or came in another order. */
+/* order.c: what to say besides of a packet that is not the expected one: "", or that it is expected elsewhere, or came out of order. */
 const char *order_text(struct run *run, struct flow *flow, const struct sent *sent);
 void run_nothing_event(struct run *run);
 

@@ -4,6 +4,7 @@
 #include "members.h"
 
 #include <linux/errqueue.h>
+#include <linux/if_packet.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -127,6 +128,13 @@ TYPE_STRUCT_DEFINE(sock_extended_err, struct error_with_offender,
 	{ "offender", &type_sockaddr, offsetof(struct error_with_offender, offender) },
 	{ "ee_rfc4884", &type_sock_ee_data_rfc4884, offsetof(struct error_with_offender, error.ee_data) });
 
+/* Of SOCK_PACKET sockets: a link by its name. */
+static const struct type type_device_name = { .kind = TYPE_TEXT, .size = sizeof(((struct sockaddr_pkt *)0)->spkt_device) };
+TYPE_STRUCT_DEFINE(sockaddr_pkt, struct sockaddr_pkt,
+	{ "spkt_family", &type_u16, offsetof(struct sockaddr_pkt, spkt_family) },
+	{ "spkt_device", &type_device_name, offsetof(struct sockaddr_pkt, spkt_device) },
+	{ "spkt_protocol", &type_network16, offsetof(struct sockaddr_pkt, spkt_protocol) });
+
 static const struct type type_poll_events = { .kind = TYPE_UNSIGNED, .size = 2 };
 TYPE_STRUCT_DEFINE(pollfd, struct pollfd,
 	{ "fd", &type_descriptor, offsetof(struct pollfd, fd) },
@@ -153,7 +161,7 @@ static const struct type *const known[] = {
 	&type_linger, &type_sockaddr, &type_sockaddr_in, &type_timeval, &type_timespec, &type_ip_mreqn, &type_ip_mreq,
 	&type_ip_mreq_source, &type_group_req, &type_group_source_req, &type_in_pktinfo, &type_ucred, &type_sock_extended_err,
 	&type_tcp_info,
-	&type_ip_msfilter, &type_group_filter, &type_vifctl, &type_mfcctl,
+	&type_sockaddr_pkt, &type_ip_msfilter, &type_group_filter, &type_vifctl, &type_mfcctl,
 };
 
 static bool has_member(const struct type *type, const char *name)

@@ -21,7 +21,7 @@
 
 extern const struct type type_s64, type_family, type_sockaddr_in, type_linger, type_ip_mreqn, type_ip_mreq, type_ip_mreq_source,
     type_group_req, type_group_source_req, type_in_pktinfo, type_ucred, type_sock_extended_err, type_pollfd, type_epoll_event,
-    type_ip_msfilter, type_group_filter, type_vifctl, type_mfcctl, type_sock_fprog, type_sock_ee_data_rfc4884,
+    type_ip_msfilter, type_group_filter, type_vifctl, type_mfcctl, type_sock_fprog, type_sock_ee_data_rfc4884, type_sockaddr_pkt,
     type_program;	/* what SO_GET_FILTER reads, whose length counts instructions */
 
 /* Whether the type, or one inside it, is a structure with a member of this name. */
