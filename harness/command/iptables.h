@@ -42,7 +42,8 @@ struct iptables_extension {
 	const char *real_name;		/* that the kernel knows it by; NULL: its own */
 };
 
-extern const struct iptables_extension iptables_matches[], iptables_more_matches[], iptables_targets[];	/* end without a name */
+extern const struct iptables_extension iptables_matches[], iptables_more_matches[], iptables_count_matches[],
+	iptables_targets[];	/* end without a name */
 const struct iptables_extension *iptables_match_find(const char *name);
 const struct iptables_extension *iptables_target_find(const char *name);
 

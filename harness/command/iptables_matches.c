@@ -306,7 +306,7 @@ const struct iptables_extension iptables_matches[] = {
 
 const struct iptables_extension *iptables_match_find(const char *name)
 {
-	static const struct iptables_extension *const groups[] = { iptables_matches, iptables_more_matches };
+	static const struct iptables_extension *const groups[] = { iptables_matches, iptables_more_matches, iptables_count_matches };
 
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		for (const struct iptables_extension *row = groups[i]; row->name; row++)

@@ -134,6 +134,13 @@ Test(iptables, rules_are_the_programs)
 		"-t nat -A PREROUTING -j NETMAP --to 10.0.0.0/24", "-t raw -A PREROUTING -j NOTRACK", "-t mangle -A PREROUTING -p tcp -m socket -j MARK --set-mark 1",
 		"-t mangle -A PREROUTING -m socket --transparent --nowildcard --restore-skmark -j DROP", "-t raw -A PREROUTING -m rpfilter --invert -j DROP",
 		"-t mangle -A PREROUTING -m rpfilter --loose --validmark --accept-local", "-t raw -A OUTPUT -j CT --notrack",
+		"-A INPUT -p tcp -m connlimit --connlimit-above 3 -j DROP", "-A INPUT -p tcp -m connlimit ! --connlimit-above 3 --connlimit-mask 24",
+		"-A INPUT -m connlimit --connlimit-upto 3 --connlimit-daddr", "-A INPUT -m connlimit --connlimit-upto 3 --connlimit-saddr --connlimit-mask 0",
+		"-A INPUT -m recent --set", "-A INPUT -m recent --name x ! --rcheck --seconds 5 --hitcount 3 --rttl -j DROP",
+		"-A INPUT -m recent --update --seconds 5 --reap --rdest", "-A INPUT -m recent --name y --mask 255.255.0.0 --remove --rsource",
+		"-A INPUT -m connbytes --connbytes 10:20 --connbytes-dir both --connbytes-mode bytes", "-A INPUT -m mac --mac-source 02:00:00:00:01:02",
+		"-A INPUT -m connbytes ! --connbytes 10: --connbytes-dir reply --connbytes-mode avgpkt", "-A INPUT -m mac ! --mac-source 2:a:B:0:1:2",
+		"-A INPUT -m connbytes --connbytes 10 --connbytes-dir original --connbytes-mode packets",
 	};
 
 	if (!own_namespace())
