@@ -173,6 +173,7 @@ void pktbuf_free(struct pl_stack *stack, struct pktbuf *packet)
 		route_put(stack, packet->route);
 	stack->usage.packets--;
 	stack->usage.packet_bytes -= (size_t)(packet->end - packet->head);
+	free(packet->pieces);
 	free(packet->head);
 	free(packet);
 }

@@ -62,6 +62,8 @@ struct pktbuf {
 	uint32_t tailroom;		/* bytes that Linux could still append to this packet's head when merging packets */
 	uint16_t frag_max_size;		/* reassembled: its largest fragment; 0: came whole */
 	bool frag_df;			/* reassembled: a largest fragment had DF */
+	uint16_t *pieces;		/* reassembled to be passed on: the lengths of its fragments' payloads, ended by 0; or NULL */
+	uint16_t built_mtu;		/* made here, as fragments for this MTU, which a wider way does not join; 0: as one */
 	struct conntrack *conntrack;	/* the connection that it is part of, as netfilter/ tracks them; held */
 	uint8_t conntrack_info;		/* enum ip_conntrack_info; without a connection 0, or INFO_UNTRACKED */
 	struct sock *assigned;		/* TPROXY gave it to this socket; held */

@@ -139,22 +139,41 @@ static struct pktbuf *make_fragment(struct pl_stack *stack, const struct pktbuf 
 	return piece;
 }
 
+/* Whether the packet can go as the fragments that it came as. */
+static bool pieces_fit(const struct pktbuf *packet, uint32_t payload, uint32_t room)
+{
+	const uint16_t *piece = packet->pieces;
+
+	for (; piece && *piece && payload; payload -= *piece++)
+		if (*piece > room || *piece > payload || (piece[1] && *piece % 8))
+			return false;
+	return piece && !payload && !*piece;
+}
+
 static int fragment(struct pl_stack *stack, struct pktbuf *packet, uint32_t mtu)
 {
 	uint32_t header = ip_header(packet)->ihl * 4u, payload = pktbuf_length(packet) - header;
-	uint32_t room = mtu > header ? (mtu - header) & ~7u : 0;
+	const uint16_t *piece_length = mtu > header && pieces_fit(packet, payload, mtu - header) ? packet->pieces : NULL;
+	uint32_t room;
 	int result = 0;
+
+	if (packet->built_mtu && packet->built_mtu < mtu)
+		mtu = packet->built_mtu;
+	room = mtu > header ? (mtu - header) & ~7u : 0;
+	if (piece_length)
+		packet->frag_df = false;	/* Linux forgets it on this way */
 
 	if (room == 0) {
 		COUNT(stack, Ip, FragFails);
 		pktbuf_free(stack, packet);
 		return -EINVAL;
 	}
-	for (uint32_t offset = 0; offset < payload && result == 0; offset += room) {
-		uint32_t length = payload - offset;
-
+	for (uint32_t offset = 0, length; offset < payload && result == 0; offset += length) {
+		length = payload - offset;
 		/* The last may use the room that is no multiple of eight. */
-		if (length > mtu - header)
+		if (piece_length)
+			length = *piece_length++;
+		else if (length > mtu - header)
 			length = room;
 		struct pktbuf *piece = make_fragment(stack, packet, header, offset, length);
 		result = piece ? transmit(stack, piece) : -ENOMEM;
@@ -162,8 +181,6 @@ static int fragment(struct pl_stack *stack, struct pktbuf *packet, uint32_t mtu)
 			COUNT(stack, Ip, FragCreates);
 		if (packet->link->flags & IFF_LOOPBACK)
 			stack_softirq(stack);	/* each arrives before the next is sent */
-		if (length > room)
-			break;
 	}
 	if (result == 0)
 		COUNT(stack, Ip, FragOKs);
@@ -298,6 +315,8 @@ int ip_send_packet(struct pl_stack *stack, struct pktbuf *packet, const struct i
 		route_put(stack, packet->route);
 	packet->route = route;
 	packet->df_allowed_frag = send->ignore_df;
+	if (send->protocol != IPPROTO_TCP)
+		packet->built_mtu = (uint16_t)(send->sk ? sock_path_mtu(send->sk, route) : route_mtu(stack, route));
 	packet->confirms = send->confirms;
 	if (send->marked || send->sk) {
 		packet->mark = send->marked ? send->mark : send->sk->mark;

@@ -301,6 +301,24 @@ static int whole_ecn(uint8_t seen)
 	return seen & CE && seen != CE ? IPTOS_ECN_CE : 0;
 }
 
+/* The lengths of the fragments' payloads in their order, ended by 0; NULL: no memory, then nobody knows them. */
+static uint16_t *lengths(const struct fragment_queue *queue)
+{
+	size_t count = 0;
+	uint16_t *length;
+
+	for (const struct run *run = queue->runs; run; run = run->next)
+		count += run->fragments.count;
+	length = calloc(count + 1, sizeof(*length));
+	if (!length)
+		return NULL;
+	count = 0;
+	for (const struct run *run = queue->runs; run; run = run->next)
+		for (const struct pktbuf *piece = run->fragments.first; piece; piece = piece->next)
+			length[count++] = (uint16_t)pktbuf_length(piece);
+	return length;
+}
+
 static struct pktbuf *join(struct fragment_queue *queue, struct link *link)
 {
 	struct pl_stack *stack = queue->stack;
@@ -358,6 +376,7 @@ struct pktbuf *reassemble(struct pl_stack *stack, struct pktbuf *packet, enum re
 		if (whole) {
 			COUNT(stack, Ip, ReasmOKs);
 			whole->route = route;	/* the last fragment's */
+			whole->pieces = user == REASSEMBLE_LOCAL ? NULL : lengths(queue);
 			route = NULL;
 		} else {
 			COUNT(stack, Ip, ReasmFails);

@@ -41,7 +41,13 @@ static bool udp_is_sound(const struct pl_stack *stack, const struct pktbuf *pack
 	if (lite) {
 		uint32_t coverage = length ? length : there;
 
-		return coverage >= sizeof(*udp) && coverage <= there && udp->checksum;
+		if (coverage < sizeof(*udp) || coverage > there || !udp->checksum)
+			return false;
+		if (!stack->sysctl.nf_conntrack_checksum || place->hook != NF_INET_PRE_ROUTING)
+			return true;
+		/* Linux sums as if the protocol were UDP: what another host sent is right by chance only. */
+		return !checksum_finish(checksum_add(udp, coverage, checksum_pseudo(ip_source(packet), ip_destination(packet),
+										    IPPROTO_UDP, there)));
 	}
 	if (length > there || length < sizeof(*udp))
 		return false;
