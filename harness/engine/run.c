@@ -379,6 +379,9 @@ static void run_cleanup(struct run *run)
 	run_fail(run, NULL, "cleanup command: %s", error)->span = run->script->cleanup_span;
 }
 
+/* For as long as a busy machine may take to show what a stack has sent already: two jiffies and some more. */
+#define AFTERMATH (20 * PL_NSEC_PER_MSEC)
+
 static void run_all(struct run *run)
 {
 	if (!run_prepare(run) || run->settings.dry_run || !run_open(run))
@@ -389,6 +392,8 @@ static void run_all(struct run *run)
 			calls_end(run);
 		run_drain(run);
 		run->result->trace.end = run_now(run);
+		if (run->observing && !run->ops->virtual_time)
+			run_wait(run, run->result->trace.end + AFTERMATH);
 		run_cleanup(run);
 		if (run->result->verdict == VERDICT_PASS || run->options->keep_going)
 			code_run(run);
