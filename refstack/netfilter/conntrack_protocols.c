@@ -15,12 +15,12 @@ bool transport_checksum_right(const struct pktbuf *packet)
 	const struct iphdr *ip = ip_header(packet);
 	const uint8_t *transport = packet->network + ip->ihl * 4u;
 	size_t length = (size_t)(packet->tail - transport);
-	uint32_t sum = 0;
+	uint32_t sum = 0xffff;	/* of the IP header, which Linux includes: zeros alone are right */
 
 	if (packet->checksum_ok)
 		return true;
 	if (ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP)
-		sum = checksum_pseudo((struct in_addr){ ip->saddr }, (struct in_addr){ ip->daddr }, ip->protocol, (uint32_t)length);
+		sum += checksum_pseudo((struct in_addr){ ip->saddr }, (struct in_addr){ ip->daddr }, ip->protocol, (uint32_t)length);
 	return checksum_finish(checksum_add(transport, length, sum)) == 0;
 }
 
@@ -84,6 +84,37 @@ static enum tracked track_icmp(struct pl_stack *stack, struct pktbuf *packet, st
 	return TRACKED_VALID;
 }
 
+/* RFC 9260 appendix A: CRC32c over the packet with the checksum's field zero, which is stored with its least byte first. */
+static uint32_t crc32c(const uint8_t *bytes, size_t length, size_t field)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (size_t i = 0; i < length; i++) {
+		crc ^= i >= field && i < field + sizeof(crc) ? 0 : bytes[i];
+		for (unsigned bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	return ~crc;
+}
+
+#define SCTP_HEADER 12u
+#define SCTP_CHECKSUM 8u	/* where it is */
+
+/* Of SCTP no more is looked at than that the packet is whole. */
+static bool sctp_is_sound(const struct pl_stack *stack, const struct pktbuf *packet, const struct nf_place *place)
+{
+	uint32_t offset = ip_header(packet)->ihl * 4u;
+	const uint8_t *sctp = pktbuf_at(packet, offset, SCTP_HEADER), *sum;
+
+	if (!sctp)
+		return false;
+	if (!stack->sysctl.nf_conntrack_checksum || place->hook != NF_INET_PRE_ROUTING)
+		return true;
+	sum = sctp + SCTP_CHECKSUM;
+	return crc32c(sctp, pktbuf_length(packet) - offset, SCTP_CHECKSUM) ==
+	       (sum[0] | (uint32_t)sum[1] << 8 | (uint32_t)sum[2] << 16 | (uint32_t)sum[3] << 24);
+}
+
 enum tracked track_protocol(struct pl_stack *stack, struct pktbuf *packet, struct conntrack *conntrack,
 			    enum ip_conntrack_info info, const struct nf_place *place)
 {
@@ -95,6 +126,10 @@ enum tracked track_protocol(struct pl_stack *stack, struct pktbuf *packet, struc
 		return track_udp(stack, packet, conntrack, info, place);
 	case IPPROTO_ICMP:
 		return track_icmp(stack, packet, conntrack, info);
+	case IPPROTO_SCTP:
+		if (!sctp_is_sound(stack, packet, place))
+			return TRACKED_INVALID;
+		/* fall through */
 	default:
 		conntrack_refresh(stack, conntrack, info, packet,
 				  timeout(stack, stack->sysctl.nf_conntrack_generic_timeout));
