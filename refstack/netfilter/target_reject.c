@@ -17,19 +17,15 @@ static const struct {
 	[IPT_ICMP_ADMIN_PROHIBITED] = { ICMP_PKT_FILTERED, true },
 };
 
-#define GRE_CHECKSUM 0x8000	/* of the first two bytes: there is one */
-
 /* Nothing is said about a packet that is damaged: its sender need not be who it seems. */
 static bool is_intact(const struct rule_packet *at)
 {
-	const uint16_t *udp = transport_at(at, 0, 8), *gre;
+	const uint16_t *udp = transport_at(at, 0, 8);
 
 	switch (at->ip->protocol) {
 	case IPPROTO_UDP:
 		return (udp && !udp[3]) || transport_checksum_right(at->packet);
 	case IPPROTO_GRE:
-		gre = transport_at(at, 0, 4);
-		return (gre && !(*gre & htons(GRE_CHECKSUM))) || transport_checksum_right(at->packet);
 	case IPPROTO_AH:
 	case IPPROTO_ESP:
 	case IPPROTO_SCTP:
