@@ -56,6 +56,10 @@ static ssize_t kernel_sysctl_read(struct target *target, const char *path, char 
 	return length;
 }
 
+/*
+ * Writing one of the forwarding tunables does not wait for the lock of the kernel's network configuration, but is begun again,
+ * inside the kernel, until the lock is free. At a real-time priority that keeps the lock's owner from ever giving it up.
+ */
 static ssize_t kernel_sysctl_write(struct target *target, const char *path, const char *text, size_t length)
 {
 	int fd = sysctl_open(path, O_WRONLY);
@@ -63,9 +67,11 @@ static ssize_t kernel_sysctl_write(struct target *target, const char *path, cons
 
 	if (fd < 0)
 		return fd;
+	kernel_priority_yield(kernel_of(target));
 	put = write(fd, text, length);
 	if (put < 0)
 		put = -errno;
+	kernel_priority_resume(kernel_of(target));
 	close(fd);
 	return put;
 }

@@ -100,6 +100,9 @@ bool kernel_idle(struct kernel_target *kernel, int fd);
 /* Take on a real-time priority and pin memory, as far as allowed. */
 void kernel_priority_raise(struct kernel_target *kernel);
 void kernel_priority_lower(struct kernel_target *kernel);	/* back to what it was */
+/* For a moment: on the same processor as everybody else, and then before them again. */
+void kernel_priority_yield(struct kernel_target *kernel);
+void kernel_priority_resume(struct kernel_target *kernel);
 
 /* kernel_net.c: 0, TARGET_UNAVAILABLE or -errno, with *error a message. */
 int kernel_namespace_enter(struct arena *arena, const char **error);

@@ -54,9 +54,32 @@ pl_time kernel_lateness(struct target *target)
 	return kernel_of(target)->late;
 }
 
-void kernel_priority_raise(struct kernel_target *kernel)
+static int first_priority(void)
 {
 	struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
+
+	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest);
+}
+
+static void no_priority(void)
+{
+	sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &(struct sched_param){ 0 });
+}
+
+void kernel_priority_yield(struct kernel_target *kernel)
+{
+	if (kernel->realtime)
+		no_priority();
+}
+
+void kernel_priority_resume(struct kernel_target *kernel)
+{
+	if (kernel->realtime)
+		first_priority();
+}
+
+void kernel_priority_raise(struct kernel_target *kernel)
+{
 	cpu_set_t here;
 	int cpu = kernel_ticks_cpu();
 
@@ -64,7 +87,7 @@ void kernel_priority_raise(struct kernel_target *kernel)
 	/* Nothing is to be paged out once it was used; limits of those who may not lock all of it are left alone. */
 	if (geteuid() == 0)
 		mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
-	kernel->realtime = sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest) == 0;
+	kernel->realtime = first_priority() == 0;
 	/*
 	 * One processor for this thread and those that carry out its calls: handing a call over is then a switch of a few
 	 * microseconds instead of waking another processor, and the thread that was woken runs before this one goes on.
@@ -79,8 +102,7 @@ void kernel_priority_raise(struct kernel_target *kernel)
 
 void kernel_priority_lower(struct kernel_target *kernel)
 {
-	if (kernel->realtime)
-		sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
+	kernel_priority_yield(kernel);
 	if (kernel->cpu >= 0)
 		sched_setaffinity(0, sizeof(kernel->cpus), &kernel->cpus);
 }
