@@ -48,11 +48,16 @@ static bool identifier_taken(const struct sock *sk, uint16_t identifier)
 	return false;
 }
 
-/* The next identifier that nobody has, or the one asked for: ping sockets may share theirs. */
+/*
+ * The next identifier that nobody has, or the one asked for: ping sockets may share theirs. Linux begins anywhere. Here it is in
+ * the upper half, as ports that are chosen are, where scripts seldom name one.
+ */
 static int64_t ping_get_port(struct sock *sk, uint16_t identifier)
 {
 	struct raw_host *host = sk->stack->raw;
 
+	if (!host->ping_rover)
+		host->ping_rover = (uint16_t)(0x8000 + prng_below(&sk->stack->prng, 0x4000));
 	for (uint32_t i = 0; !identifier && i < 65536; i++) {
 		host->ping_rover++;
 		if (host->ping_rover && !identifier_taken(sk, host->ping_rover))
