@@ -432,6 +432,7 @@ static const char *result_of(const struct trace_entry *call)
 static void compare_call(struct compare *compare, const struct trace_entry *first)
 {
 	const struct trace_entry *second = call_of(compare->side[1].trace, first->event);
+	const struct call_spec *call = first->kind == TRACE_CALL ? first->event->call : NULL;	/* NULL: a tunable */
 	pl_time span[2] = { first->ended - first->time, 0 }, busy = BUSY;
 
 	/* What stands in a condition need not be there on both. */
@@ -443,13 +444,13 @@ static void compare_call(struct compare *compare, const struct trace_entry *firs
 		return;
 	}
 	span[1] = second->ended - second->time;
-	if (first->kind == TRACE_CALL && !strcmp(first->event->call->name, "ioctl"))
+	if (call && !strcmp(call->name, "ioctl"))
 		busy = BUSY_REQUEST;
 	if (!texts_fit(compare, first->text, second->text))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
 			strcmp(result_of(first), result_of(second)) ? "the call's result differs"
 								    : "what the call gives differs");
-	else if (!times_fit(compare, span, first->event->call->blocking || compare->exact ? 0 : busy))
+	else if (!times_fit(compare, span, (call && call->blocking) || compare->exact ? 0 : busy))
 		diverge(compare, first->time < second->time ? first->time : second->time, first, NULL, second, NULL,
 			arena_printf(compare->arena, "the call takes %.6f on %s, %.6f on %s", (double)span[0] / 1e9,
 				     compare->side[0].name, (double)span[1] / 1e9, compare->side[1].name));
