@@ -412,14 +412,6 @@ static bool is_call(const struct trace_entry *entry)
 	return entry->kind == TRACE_CALL || entry->kind == TRACE_TUNABLE;
 }
 
-static const struct trace_entry *call_of(const struct trace *trace, const struct event *event)
-{
-	for (unsigned i = 0; i < trace->count; i++)
-		if (is_call(&trace->entry[i]) && trace->entry[i].event == event)
-			return &trace->entry[i];
-	return NULL;
-}
-
 static const char *result_of(const struct trace_entry *call)
 {
 	const char *result = "", *next = call->text;
@@ -431,7 +423,7 @@ static const char *result_of(const struct trace_entry *call)
 
 static void compare_call(struct compare *compare, const struct trace_entry *first)
 {
-	const struct trace_entry *second = call_of(compare->side[1].trace, first->event);
+	const struct trace_entry *second = entry_of_event(compare->side[1].trace, first->event);
 	const struct call_spec *call = first->kind == TRACE_CALL ? first->event->call : NULL;	/* NULL: a tunable */
 	pl_time span[2] = { first->ended - first->time, 0 }, busy = BUSY;
 
@@ -464,7 +456,7 @@ static void compare_calls(struct compare *compare)
 		if (is_call(&first->entry[i]))
 			compare_call(compare, &first->entry[i]);
 	for (unsigned i = 0; i < second->count; i++)
-		if (is_call(&second->entry[i]) && !second->entry[i].event->branch && !call_of(first, second->entry[i].event))
+		if (is_call(&second->entry[i]) && !second->entry[i].event->branch && !entry_of_event(first, second->entry[i].event))
 			diverge(compare, second->entry[i].time, NULL, NULL, &second->entry[i], NULL,
 				arena_printf(compare->arena, "%s did not come as far as this call", compare->side[0].name));
 }

@@ -61,15 +61,10 @@ static int first_priority(void)
 	return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest);
 }
 
-static void no_priority(void)
-{
-	sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &(struct sched_param){ 0 });
-}
-
 void kernel_priority_yield(struct kernel_target *kernel)
 {
 	if (kernel->realtime)
-		no_priority();
+		sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &(struct sched_param){ 0 });
 }
 
 void kernel_priority_resume(struct kernel_target *kernel)
